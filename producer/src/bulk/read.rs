@@ -1,0 +1,184 @@
+//! Reads lines and checks them, on a thread of its own: one line at a time, never a whole file.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, BufRead, BufReader, IsTerminal, Read},
+};
+
+use tokio::sync::mpsc;
+use windlass_shared::{
+    model::{
+        submission::{Inherited, Submission},
+        BatchName, NewTask, Priority, TypeName,
+    },
+    store::MOST_PER_SUBMIT,
+};
+
+use super::rejects::Reject;
+use crate::{
+    cli,
+    commands::inherited,
+    context::Context,
+    exit::{Done, Failure},
+};
+
+/// Lines that go to Redis together.
+pub(super) struct Chunk {
+    /// Each with its line number.
+    pub(super) tasks: Vec<(u64, NewTask)>,
+    /// Lines that cannot be taken.
+    pub(super) rejects: Vec<Reject>,
+    /// Bytes of the file read so far, for the progress bar.
+    pub(super) read: u64,
+}
+
+/// Bytes of payload after which a chunk goes out, however few tasks it holds.
+const CHUNK_BYTES: usize = 1 << 20;
+/// A line may hold this much besides its payload.
+const BESIDES_PAYLOAD: usize = 64 << 10;
+
+pub(super) struct Reader {
+    input: Box<dyn BufRead + Send>,
+    /// Size of the file; none for a pipe.
+    size: Option<u64>,
+    batch: Option<BatchName>,
+    /// What the command line gives a line that says nothing.
+    priority: Option<Priority>,
+    max_payload: usize,
+    /// What each configured type gives its tasks, looked up once.
+    types: HashMap<TypeName, Inherited>,
+    /// What a task of any other type inherits.
+    other: Inherited,
+}
+
+impl Reader {
+    pub(super) fn open(context: &Context, args: &cli::Submit, batch: Option<BatchName>) -> Done<Self> {
+        let path = args.file.as_deref().unwrap_or("-");
+        let (input, size): (Box<dyn BufRead + Send>, _) = if path == "-" {
+            (Box::new(BufReader::with_capacity(1 << 16, io::stdin())), None)
+        } else {
+            let file = File::open(path).map_err(|error| Failure::Usage(format!("--file {path}: {error}")))?;
+            let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+            (Box::new(BufReader::with_capacity(1 << 16, file)), size)
+        };
+        let priority = args.priority.as_deref().map(|text| text.parse().map_err(Failure::Usage)).transpose()?;
+        let types: HashMap<TypeName, Inherited> = context
+            .config
+            .type_names()
+            .into_iter()
+            .map(|name| (name.clone(), inherited(context, &name)))
+            .collect();
+        Ok(Self {
+            input,
+            size,
+            batch,
+            priority,
+            max_payload: context.config.submit.max_payload,
+            types,
+            other: Inherited { queue: Some(context.queue()), ..Inherited::default() },
+        })
+    }
+
+    /// A bar over the file's bytes, or a counter; hidden where stderr is not a terminal.
+    pub(super) fn bar(&self) -> indicatif::ProgressBar {
+        let (template, bar) = match self.size {
+            Some(size) => ("{bar:40} {percent}%  {msg}  {elapsed}, {eta} left", indicatif::ProgressBar::new(size)),
+            None => ("{spinner} {msg}  {elapsed}", indicatif::ProgressBar::new_spinner()),
+        };
+        if !io::stderr().is_terminal() {
+            return indicatif::ProgressBar::hidden();
+        }
+        bar.with_style(
+            indicatif::ProgressStyle::with_template(template).unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
+        )
+    }
+
+    /// Sends chunks until the input ends or nobody takes them any more.
+    pub(super) fn run(mut self, chunks: &mpsc::Sender<Done<Chunk>>) {
+        let mut line_number = 0;
+        let mut read = 0;
+        let mut chunk = Chunk { tasks: Vec::new(), rejects: Vec::new(), read };
+        let mut bytes = 0;
+        let mut line = Vec::new();
+        loop {
+            match self.next_line(&mut line) {
+                Err(error) => {
+                    _ = chunks.blocking_send(Err(Failure::NotDone(format!("reading the tasks failed: {error}"))));
+                    return;
+                }
+                Ok(0) => break,
+                Ok(n) => read += n,
+            }
+            line_number += 1;
+            bytes += line.len();
+            match self.check(line_number, &line) {
+                Ok(Some(task)) => chunk.tasks.push((line_number, task)),
+                Ok(None) => {}
+                Err(reject) => chunk.rejects.push(*reject),
+            }
+            if chunk.tasks.len() >= MOST_PER_SUBMIT || chunk.rejects.len() >= MOST_PER_SUBMIT || bytes >= CHUNK_BYTES {
+                chunk.read = read;
+                bytes = 0;
+                let full = std::mem::replace(&mut chunk, Chunk { tasks: Vec::new(), rejects: Vec::new(), read });
+                if chunks.blocking_send(Ok(full)).is_err() {
+                    return;
+                }
+            }
+        }
+        chunk.read = read;
+        _ = chunks.blocking_send(Ok(chunk));
+    }
+
+    /// Reads a line without its end. Of one that is too long only the beginning is kept. Gives the bytes read.
+    fn next_line(&mut self, line: &mut Vec<u8>) -> io::Result<u64> {
+        line.clear();
+        let longest = self.max_payload + BESIDES_PAYLOAD;
+        let mut read = (&mut self.input).take(longest as u64 + 1).read_until(b'\n', line)? as u64;
+        if line.len() > longest && line.last() != Some(&b'\n') {
+            read += skip_line(&mut self.input)?;
+        }
+        while matches!(line.last(), Some(b'\n' | b'\r')) {
+            line.pop();
+        }
+        Ok(read)
+    }
+
+    fn check(&self, number: u64, line: &[u8]) -> Result<Option<NewTask>, Box<Reject>> {
+        let reject = |class, message: String| Box::new(Reject::new(number, class, message, line));
+        if line.len() > self.max_payload + BESIDES_PAYLOAD {
+            return Err(reject(
+                "too_large",
+                format!("the line is longer than {} bytes (setting submit.max_payload)", self.max_payload + BESIDES_PAYLOAD),
+            ));
+        }
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        let submission: Submission =
+            serde_json::from_slice(line).map_err(|error| reject("malformed", error.to_string()))?;
+        let mut inherited = self.types.get(&submission.task_type).unwrap_or(&self.other).clone();
+        inherited.line = Some(number);
+        inherited.batch.clone_from(&self.batch);
+        inherited.priority = self.priority.or(inherited.priority);
+        let task = submission.resolve(&inherited, self.max_payload).map_err(|error| reject("invalid", error))?;
+        Ok(Some(task))
+    }
+}
+
+/// Reads to the end of a line without keeping it.
+fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let buffer = input.fill_buf()?;
+        let (used, ended) = match buffer.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        input.consume(used);
+        skipped += used as u64;
+        if ended {
+            return Ok(skipped);
+        }
+    }
+}

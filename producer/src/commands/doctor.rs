@@ -1,0 +1,151 @@
+//! `doctor`: is Redis fit for tasks, is the fleet alive, is the data sound.
+
+use std::{future::Future, time::Instant};
+
+use serde::Serialize;
+use windlass_shared::{
+    model::NodeRecord,
+    store::{ServerFacts, Store},
+};
+
+use crate::{
+    context::Context,
+    exit::{Done, Failure},
+    output::{self, Format},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Ok,
+    Warn,
+    Fail,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    check: &'static str,
+    status: Status,
+    detail: String,
+}
+
+fn check(name: &'static str, status: Status, detail: impl Into<String>) -> Check {
+    Check { check: name, status, detail: detail.into() }
+}
+
+/// `windlass doctor`.
+pub(crate) async fn run(context: &Context, verify: bool) -> Done {
+    // An unreachable Redis ends here, with its own exit code.
+    let store = context.connect().open().await?;
+    let facts = store.server().await?;
+    let mut checks = vec![check("reachable", Status::Ok, format!("{:?}", context.config.redis.url))];
+    checks.extend(server(context, &facts));
+    checks.push(latency(&store).await?);
+    checks.push(clock(&store).await?);
+    checks.push(scripts(&store).await);
+    checks.extend(fleet(&store).await?);
+    if verify {
+        checks.extend(audit(&store).await?);
+    }
+    output::list(context.format.unwrap_or(Format::Table), &checks, &["CHECK", "STATUS", "DETAIL"], |check| {
+        let status = ["ok", "warn", "FAIL"][check.status as usize];
+        vec![check.check.to_owned(), status.to_owned(), check.detail.clone()]
+    })?;
+    facts.check(context.config.redis.allow_eviction)?;
+    match checks.iter().filter(|check| check.status == Status::Fail).count() {
+        0 => Ok(()),
+        failed => Err(Failure::NotDone(format!("{failed} checks failed"))),
+    }
+}
+
+fn server(context: &Context, facts: &ServerFacts) -> Vec<Check> {
+    let fit = match facts.check(context.config.redis.allow_eviction) {
+        Ok(()) => check("fit for tasks", Status::Ok, format!("{} {}, {}", facts.server, facts.version, facts.eviction)),
+        Err(error) => check("fit for tasks", Status::Fail, error.to_string()),
+    };
+    let durable = if facts.aof {
+        check("persistence", Status::Ok, "append-only file is on")
+    } else {
+        check("persistence", Status::Warn, "append-only file is off: a crash of Redis loses tasks since its last snapshot; set `appendonly yes`")
+    };
+    let memory = match (facts.maxmemory, facts.used_memory) {
+        (0, used) => check("memory", Status::Ok, format!("{} MiB used, no limit", used >> 20)),
+        (limit, used) if used > limit / 10 * 9 => {
+            check("memory", Status::Warn, format!("{} of {} MiB used: raise maxmemory or shorten retention", used >> 20, limit >> 20))
+        }
+        (limit, used) => check("memory", Status::Ok, format!("{} of {} MiB used", used >> 20, limit >> 20)),
+    };
+    let role = match facts.role.as_str() {
+        "master" => check("role", Status::Ok, format!("primary with {} replicas, {} clients", facts.replicas, facts.clients)),
+        other => check("role", Status::Fail, format!("this is a {other}: point Windlass at the primary")),
+    };
+    vec![fit, durable, memory, role]
+}
+
+/// How long each of ten round trips takes; the median, in milliseconds.
+async fn latency(store: &Store) -> Done<Check> {
+    let mut times = Vec::new();
+    for _ in 0..10 {
+        times.push(timed(store.now()).await?.0);
+    }
+    times.sort_by(f64::total_cmp);
+    let median = times[times.len() / 2];
+    let status = if median < 50.0 { Status::Ok } else { Status::Warn };
+    Ok(check("latency", status, format!("median round trip {median:.2} ms")))
+}
+
+async fn timed<T>(call: impl Future<Output = windlass_shared::store::Result<T>>) -> Done<(f64, T)> {
+    let start = Instant::now();
+    let value = call.await?;
+    Ok((start.elapsed().as_secs_f64() * 1000.0, value))
+}
+
+/// The difference of the clocks, for people who compare logs. No decision uses this machine's clock.
+async fn clock(store: &Store) -> Done<Check> {
+    let theirs = store.now().await?;
+    let ours = jiff::Timestamp::now().as_microsecond();
+    let apart = (ours - theirs.0).abs() / 1000;
+    let status = if apart < 5_000 { Status::Ok } else { Status::Warn };
+    Ok(check("clock", status, format!("this machine and Redis are {apart} ms apart (only Redis's clock decides anything)")))
+}
+
+/// Runs a script that changes nothing, so that missing rights show.
+async fn scripts(store: &Store) -> Check {
+    match store.queue(&windlass_shared::model::QueueName::default_queue()).audit().await {
+        Ok(_) => check("scripts", Status::Ok, "scripts run"),
+        Err(error) => check("scripts", Status::Fail, error.to_string()),
+    }
+}
+
+async fn fleet(store: &Store) -> Done<Vec<Check>> {
+    let (nodes, _) = store.nodes().await?;
+    let alive: Vec<&NodeRecord> = nodes.iter().filter(|n| n.alive).filter_map(|n| n.record.as_ref()).collect();
+    let lost = nodes.iter().filter(|node| !node.alive).count();
+    let status = if alive.is_empty() || lost > 0 { Status::Warn } else { Status::Ok };
+    let mut checks = vec![check("nodes", status, format!("{} alive, {lost} lost within a day", alive.len()))];
+    for name in store.queues().await? {
+        let view = store.queue(&name).view().await?;
+        let waiting = view.pending_count() + view.scheduled;
+        if waiting > 0 && !alive.iter().any(|node| node.queues.contains_key(&name)) {
+            checks.push(check("served", Status::Warn, format!("{waiting} tasks wait in queue {name}, and no live node serves it")));
+        }
+        if view.paused {
+            checks.push(check("paused", Status::Warn, format!("queue {name} is paused")));
+        }
+    }
+    Ok(checks)
+}
+
+async fn audit(store: &Store) -> Done<Vec<Check>> {
+    let mut checks = Vec::new();
+    for name in store.queues().await? {
+        let audit = store.queue(&name).audit().await?;
+        if audit.faults.is_empty() {
+            checks.push(check("verify", Status::Ok, format!("queue {name}: {} tasks, each in exactly one place", audit.tasks)));
+        }
+        for fault in audit.faults {
+            checks.push(check("verify", Status::Fail, format!("queue {name}: {} {}", fault.subject, fault.fault)));
+        }
+    }
+    Ok(checks)
+}

@@ -1,0 +1,88 @@
+//! One file a command, or a family of them.
+
+mod doctor;
+mod events;
+mod nodes;
+mod operate;
+mod queues;
+mod results;
+mod submit;
+mod tasks;
+mod wait;
+
+pub(crate) use self::{
+    submit::inherited,
+    wait::{batch as wait_for_batch, report_batch},
+};
+
+use clap::CommandFactory;
+use windlass_shared::config::{reference_markdown, Who};
+
+use crate::{
+    cli::{Cli, Command},
+    context::Context,
+    dev,
+    exit::{Done, Failure},
+    output::{self, Format},
+};
+
+/// Runs the command that was typed.
+pub(crate) async fn run(cli: Cli) -> Done {
+    // What needs neither configuration nor Redis.
+    match cli.command {
+        Command::Completions { shell } => return completions(shell),
+        Command::Man => return man(),
+        Command::Reference { page } => return reference(&page),
+        Command::DieWithParent { argv } => return Err(dev::child::die_with_parent(&argv)),
+        _ => {}
+    }
+    let context = Context::new(&cli.global)?;
+    match cli.command {
+        Command::Submit(args) => submit::run(&context, *args).await,
+        Command::Status(ids) => tasks::status(&context, &ids.all()).await,
+        Command::Wait(args) => wait::run(&context, args).await,
+        Command::Results(args) => results::run(&context, args).await,
+        Command::Tasks(args) => tasks::list(&context, args).await,
+        Command::Cancel(ids) => operate::cancel(&context, &ids.all()).await,
+        Command::Retry(args) => operate::retry(&context, args).await,
+        Command::Priority(args) => operate::priority(&context, args.words).await,
+        Command::Purge(args) => operate::purge(&context, &args.state).await,
+        Command::Queues(args) => queues::run(&context, args).await,
+        Command::Pause(queue) => queues::pause(&context, &queue.name, true).await,
+        Command::Resume(queue) => queues::pause(&context, &queue.name, false).await,
+        Command::Nodes(args) => nodes::list(&context, args.watch).await,
+        Command::Node(args) => nodes::tell(&context, args.command).await,
+        Command::Events(args) => events::run(&context, args).await,
+        Command::Doctor(args) => doctor::run(&context, args.verify).await,
+        Command::Dev(args) => dev::run(&context, &cli.global, args).await,
+        Command::Config => config(&context),
+        Command::Completions { .. } | Command::Man | Command::Reference { .. } | Command::DieWithParent { .. } => Ok(()),
+    }
+}
+
+fn config(context: &Context) -> Done {
+    let settings = context.config.effective(Who::Both);
+    output::list(context.format.unwrap_or(Format::Table), &settings, &["SETTING", "VALUE", "FROM"], |setting| {
+        vec![setting.key.to_owned(), setting.value.clone(), setting.origin.clone()]
+    })
+}
+
+fn completions(shell: clap_complete::Shell) -> Done {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "windlass", &mut text);
+    output::line(&String::from_utf8_lossy(&text))
+}
+
+fn man() -> Done {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+    output::line(&String::from_utf8_lossy(&text))
+}
+
+fn reference(page: &str) -> Done {
+    match page {
+        "states" => output::line(windlass_shared::model::state::markdown().trim_end()),
+        "configuration" => output::line(reference_markdown().trim_end()),
+        other => Err(Failure::Usage(format!("there is no reference page {other:?}: use states or configuration"))),
+    }
+}

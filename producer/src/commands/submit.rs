@@ -1,0 +1,153 @@
+//! `submit`: one task. A file of tasks is in `bulk`.
+
+use serde_json::value::RawValue;
+use windlass_shared::{
+    model::{
+        submission::{Inherited, Submission},
+        BatchName, ConcurrencyKey, NewTask, TaskId, TaskRef, TenantName, TypeName,
+    },
+    store::{Accepted, Store},
+};
+
+use super::wait;
+use crate::{
+    bulk,
+    cli::{self, OnFull},
+    context::Context,
+    exit::{Done, Failure},
+    output::{self, say, Format},
+    steps::{bounded, Pause},
+};
+
+/// `windlass submit`.
+pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
+    if args.file.is_some() {
+        return bulk::run(context, args).await;
+    }
+    let task = task(context, &args)?;
+    let store = context.store().await?;
+    bulk::types::check_one(&store, &task.task_type, args.strict).await?;
+    bulk::register(&store, &task).await?;
+    let accepted = submit(&store, &task, args.on_full.unwrap_or(OnFull::Fail)).await?;
+    let reference = TaskRef { queue: task.queue.clone(), id: task.id.clone() };
+    print(context, &reference, accepted)?;
+    if args.wait {
+        let references = [reference];
+        return bounded(None, async {
+            wait::report(context, &references, &wait::tasks(&store, &references).await?)
+        })
+        .await;
+    }
+    Ok(())
+}
+
+/// The task that the flags describe.
+fn task(context: &Context, args: &cli::Submit) -> Done<NewTask> {
+    let task_type = TypeName::new(args.task_type.as_deref().unwrap_or_default())?;
+    let mut submission = Submission::new(task_type.clone(), payload(args)?);
+    submission.id = args.id.as_deref().map(TaskId::new).transpose()?;
+    submission.tenant = args.tenant.as_deref().map(TenantName::new).transpose()?;
+    submission.concurrency_key = args.concurrency_key.as_deref().map(ConcurrencyKey::new).transpose()?;
+    submission.batch = args.batch.as_deref().map(BatchName::new).transpose()?;
+    submission.queue = context.named_queue().cloned();
+    submission.priority = args.priority.as_deref().map(|text| text.parse().map_err(Failure::Usage)).transpose()?;
+    submission.weight = args.weight;
+    submission.key.clone_from(&args.key);
+    submission.delay.clone_from(&args.delay);
+    submission.run_at.clone_from(&args.run_at);
+    submission.expires.clone_from(&args.expires);
+    submission.timeout.clone_from(&args.timeout);
+    submission.max_attempts = args.max_attempts;
+    submission.metadata = metadata(&args.metadata)?;
+    let inherited = inherited(context, &task_type);
+    submission.resolve(&inherited, context.config.submit.max_payload).map_err(Failure::Usage)
+}
+
+/// What a type's configuration gives its tasks, where they say nothing.
+pub(crate) fn inherited(context: &Context, task_type: &TypeName) -> Inherited {
+    let spec = context.config.type_spec(task_type);
+    Inherited {
+        queue: Some(spec.as_ref().and_then(|spec| spec.queue.clone()).unwrap_or_else(|| context.queue())),
+        priority: spec.and_then(|spec| spec.priority),
+        ..Inherited::default()
+    }
+}
+
+fn payload(args: &cli::Submit) -> Done<Box<RawValue>> {
+    if let Some(text) = &args.payload {
+        return serde_json::from_str(text).map_err(|error| Failure::Usage(format!("--payload: it is not JSON: {error}")));
+    }
+    let mut fields = serde_json::Map::new();
+    for (name, value) in
+        [("description", &args.description), ("target_file", &args.target_file), ("complexity", &args.complexity)]
+    {
+        if let Some(value) = value {
+            fields.insert(name.to_owned(), value.clone().into());
+        }
+    }
+    if let Some(threshold) = args.quality_threshold {
+        fields.insert("quality_threshold".to_owned(), threshold.into());
+    }
+    let payload = if fields.is_empty() { serde_json::Value::Null } else { fields.into() };
+    serde_json::value::to_raw_value(&payload).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+fn metadata(pairs: &[String]) -> Done<Option<Box<RawValue>>> {
+    if pairs.is_empty() {
+        return Ok(None);
+    }
+    let mut fields = serde_json::Map::new();
+    for pair in pairs {
+        let Some((key, value)) = pair.split_once('=') else {
+            return Err(Failure::Usage(format!("--metadata: {pair:?} is not KEY=VALUE")));
+        };
+        fields.insert(key.to_owned(), value.into());
+    }
+    serde_json::value::to_raw_value(&fields).map(Some).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+async fn submit(store: &Store, task: &NewTask, on_full: OnFull) -> Done<Accepted> {
+    let queue = store.queue(&task.queue);
+    let mut pause = Pause::new();
+    loop {
+        let accepted = queue.submit(&[task]).await?.into_iter().next();
+        match accepted {
+            Some(Accepted::Full) if on_full == OnFull::Wait => pause.wait().await,
+            Some(accepted) => return Ok(accepted),
+            None => return Err(Failure::NotDone("Redis answered nothing; is a proxy in between?".into())),
+        }
+    }
+}
+
+fn print(context: &Context, reference: &TaskRef, accepted: Accepted) -> Done {
+    let (state, duplicate) = match accepted {
+        Accepted::New(state) => (Some(state), false),
+        Accepted::Duplicate(state) => (state, true),
+        Accepted::Conflict(_) => {
+            return Err(Failure::Refused(format!(
+                "{reference} exists with other content: use another --id or --key, or look at it with `windlass status {reference}`"
+            )));
+        }
+        Accepted::Full => {
+            return Err(Failure::Refused(format!(
+                "queue {} is full: try later, or wait for room with --on-full wait (limit: windlass queues {})",
+                reference.queue, reference.queue
+            )));
+        }
+    };
+    match context.format {
+        Some(Format::Json | Format::Jsonl) => output::json(&serde_json::json!({
+            "ref": reference.to_string(),
+            "id": reference.id.as_str(),
+            "queue": reference.queue.as_str(),
+            "state": state,
+            "duplicate": duplicate,
+        })),
+        _ => {
+            if duplicate {
+                say!("windlass: {reference} was submitted before; it is one task");
+            }
+            output::line(&reference.to_string())
+        }
+    }
+}

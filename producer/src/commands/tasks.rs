@@ -1,0 +1,106 @@
+//! `status` and `tasks`: looking at tasks.
+
+use windlass_shared::{
+    model::{QueueName, State, TaskView},
+    store::Store,
+};
+
+use crate::{
+    cli,
+    context::Context,
+    exit::{Done, Failure},
+    output::{self, say, Format},
+};
+
+const HEAD: [&str; 8] = ["TASK", "TYPE", "STATE", "REASON", "PRIORITY", "ATTEMPT", "NODE", "RESULT OR ERROR"];
+
+fn row(task: &TaskView) -> Vec<String> {
+    let outcome = match (&task.error, &task.result) {
+        (Some(error), _) => format!("{}: {}", error.class, error.message),
+        (None, Some(result)) => result.get().to_owned(),
+        (None, None) => task.progress.as_ref().map(|progress| progress.get().to_owned()).unwrap_or_default(),
+    };
+    vec![
+        task.reference.clone(),
+        task.task_type.clone(),
+        task.state.map(|state| state.to_string()).unwrap_or_default(),
+        task.reason.clone(),
+        task.priority.to_string(),
+        task.attempt.to_string(),
+        task.node.clone().unwrap_or_default(),
+        short(&outcome.replace('\n', " "), 60),
+    ]
+}
+
+fn short(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// Prints tasks as `status`, `wait` and `submit --wait` do.
+pub(crate) fn print(format: Format, one: bool, tasks: &[TaskView]) -> Done {
+    output::asked(format, one, tasks, &HEAD, row)
+}
+
+/// `windlass status`.
+pub(crate) async fn status(context: &Context, ids: &[String]) -> Done {
+    let references = context.references(ids)?;
+    let store = context.store().await?;
+    let found = store.tasks(&references).await?;
+    let tasks: Vec<TaskView> = found.iter().flatten().map(windlass_shared::model::TaskRecord::view).collect();
+    print(context.format.unwrap_or(Format::Table), ids.len() == 1, &tasks)?;
+    let unknown: Vec<String> =
+        references.iter().zip(&found).filter(|(_, task)| task.is_none()).map(|(r, _)| r.to_string()).collect();
+    if unknown.is_empty() { Ok(()) } else { Err(unknown_tasks(&unknown)) }
+}
+
+/// Ids that no record has.
+pub(crate) fn unknown_tasks(references: &[String]) -> Failure {
+    Failure::NotDone(format!(
+        "no such task: {}. A finished task is forgotten after its queue's retention (24 h unless set); a task of another queue is named QUEUE/ID",
+        references.join(", ")
+    ))
+}
+
+/// `windlass tasks`.
+pub(crate) async fn list(context: &Context, args: cli::Tasks) -> Done {
+    let state = args.state.map(|text| text.parse::<State>().map_err(Failure::Usage)).transpose()?;
+    let store = context.store().await?;
+    let queues = match context.named_queue() {
+        Some(queue) => vec![queue.clone()],
+        None => store.queues().await?,
+    };
+    let limit = args.limit as usize;
+    let states = state.map_or_else(|| vec![State::Running, State::Pending, State::Parked, State::Scheduled], |s| vec![s]);
+    if args.cursor.is_some() && queues.len() != 1 {
+        return Err(Failure::Usage("--cursor needs --queue: each queue has its own".into()));
+    }
+    let mut tasks = Vec::new();
+    for state in states {
+        for queue in &queues {
+            let room = limit - tasks.len();
+            if room > 0 {
+                collect(&store, queue, state, room, args.cursor.as_deref(), &mut tasks).await?;
+            }
+        }
+    }
+    output::list(context.format.unwrap_or(Format::Table), &tasks, &HEAD, row)
+}
+
+async fn collect(
+    store: &Store,
+    queue: &QueueName,
+    state: State,
+    room: usize,
+    cursor: Option<&str>,
+    tasks: &mut Vec<TaskView>,
+) -> Done {
+    let page = store.queue(queue).list(state, room, cursor).await?;
+    tasks.extend(page.tasks.iter().take(room).map(windlass_shared::model::TaskRecord::view));
+    if let Some(cursor) = page.cursor {
+        say!("more: windlass tasks --queue {queue} --state {state} --cursor {cursor}");
+    }
+    Ok(())
+}

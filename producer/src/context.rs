@@ -1,0 +1,88 @@
+//! What commands have in common: the configuration, Redis, the output's format.
+
+use windlass_shared::{
+    config::{Config, Flag, Sources, Who},
+    model::{QueueName, TaskRef},
+    store::{Connect, Store},
+};
+
+use crate::{
+    cli::Global,
+    exit::{Done, Failure},
+    output::{say, Format},
+};
+
+/// What a command works with.
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) format: Option<Format>,
+    queue: Option<QueueName>,
+}
+
+impl Context {
+    pub(crate) fn new(global: &Global) -> Done<Self> {
+        let mut flags: Vec<Flag> = Vec::new();
+        for (key, flag, value) in
+            [("redis.url", "--redis-url", &global.redis_url), ("namespace", "--namespace", &global.namespace)]
+        {
+            if let Some(value) = value {
+                flags.push((key, flag, value.clone()));
+            }
+        }
+        if global.allow_eviction {
+            flags.push(("redis.allow_eviction", "--allow-eviction", "true".into()));
+        }
+        let config = Config::load(Sources::from_process(global.config.clone(), flags).read_by(Who::Producer))?;
+        for warning in &config.warnings {
+            say!("windlass: {warning}");
+        }
+        let queue = global.queue.as_deref().map(QueueName::new).transpose()?;
+        Ok(Self { config, format: global.output, queue })
+    }
+
+    /// The queue that was named, or the configured one.
+    pub(crate) fn queue(&self) -> QueueName {
+        self.queue.clone().unwrap_or_else(|| self.config.submit.queue.clone())
+    }
+
+    /// The queue, only if one was named.
+    pub(crate) fn named_queue(&self) -> Option<&QueueName> {
+        self.queue.as_ref()
+    }
+
+    pub(crate) fn connect(&self) -> Connect {
+        Connect {
+            url: self.config.redis.url.expose().to_owned(),
+            password: self.config.redis.password.as_ref().map(|password| password.expose().to_owned()),
+            namespace: self.config.namespace.clone(),
+            response_timeout: self.config.redis.response_timeout,
+            retries: 1,
+        }
+    }
+
+    /// Connects, and refuses a Redis that Windlass must not be used on.
+    pub(crate) async fn store(&self) -> Done<Store> {
+        let store = self.connect().open().await?;
+        store.server().await?.check(self.config.redis.allow_eviction)?;
+        store.agree_on_protocol().await?;
+        Ok(store)
+    }
+
+    /// Reads references: `QUEUE/ID`, or a bare id in the named queue.
+    pub(crate) fn references(&self, texts: &[String]) -> Done<Vec<TaskRef>> {
+        let queue = self.queue();
+        texts.iter().map(|text| TaskRef::parse(text, &queue).map_err(Failure::from)).collect()
+    }
+}
+
+/// Groups references by queue, keeping each one's place in the order they were given.
+pub(crate) fn by_queue(references: &[TaskRef]) -> Vec<(QueueName, Vec<usize>)> {
+    let mut groups: Vec<(QueueName, Vec<usize>)> = Vec::new();
+    for (index, reference) in references.iter().enumerate() {
+        match groups.iter_mut().find(|(queue, _)| *queue == reference.queue) {
+            Some((_, indices)) => indices.push(index),
+            None => groups.push((reference.queue.clone(), vec![index])),
+        }
+    }
+    groups
+}

@@ -1,0 +1,98 @@
+//! Children of `dev`: their output goes to a log, and they end with us, however we end.
+
+use std::{
+    fs::File,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use futures_util::future::{join_all, select_all};
+use rustix::process::{kill_process, set_parent_process_death_signal, Pid, Signal};
+
+use crate::exit::{Done, Failure};
+
+/// A process that we started.
+pub(crate) struct Child {
+    process: tokio::process::Child,
+    /// Where its output goes.
+    pub(crate) log: PathBuf,
+}
+
+impl Child {
+    /// Starts a program with its output in `log`. In a process group of its own, so that a Ctrl-C on the terminal
+    /// reaches us alone and we stop the children in order.
+    pub(crate) fn spawn(argv: &[String], env: &[(String, String)], log: &Path) -> Done<Self> {
+        let output = File::create(log).map_err(|error| Failure::NotDone(format!("{}: {error}", log.display())))?;
+        let errors = output.try_clone()?;
+        let process = tokio::process::Command::new(&argv[0])
+            .args(&argv[1..])
+            .envs(env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| Failure::NotDone(format!("cannot start {}: {error}", argv[0])))?;
+        Ok(Self { process, log: log.to_owned() })
+    }
+
+    /// 0 once it ended.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id().unwrap_or(0)
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // It may have ended meanwhile; then there is nothing to tell.
+            _ = kill_process(pid, signal);
+        }
+    }
+
+    /// What it wrote last.
+    pub(crate) fn last_words(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// It ended already.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(Some(_)))
+    }
+}
+
+/// Asks all to end, and waits; those that do not in time are killed.
+pub(crate) async fn stop_all(children: &mut [Child], patience: Duration) {
+    for child in children.iter() {
+        child.signal(Signal::TERM);
+    }
+    let ended = join_all(children.iter_mut().map(|child| child.process.wait()));
+    if tokio::time::timeout(patience, ended).await.is_err() {
+        for child in children {
+            _ = child.process.kill().await;
+        }
+    }
+}
+
+/// The first child that ends by itself.
+pub(crate) async fn any_ended(children: &mut [Child]) -> (usize, String) {
+    let waits = children.iter_mut().map(|child| Box::pin(child.process.wait()));
+    let (status, index, _) = select_all(waits).await;
+    (index, status.map_or_else(|error| error.to_string(), describe))
+}
+
+fn describe(status: ExitStatus) -> String {
+    status.to_string()
+}
+
+/// Becomes the program, which then ends when our parent does. Gives back only what went wrong.
+pub(crate) fn die_with_parent(argv: &[String]) -> Failure {
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
+        return Failure::NotDone(format!("the system refused: {error}"));
+    }
+    Failure::NotDone(format!("cannot start {}: {}", argv[0], std::process::Command::new(&argv[0]).args(&argv[1..]).exec()))
+}

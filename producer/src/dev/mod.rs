@@ -1,0 +1,122 @@
+//! `dev`: a whole fleet on one machine, for trying out: a private Redis and some workers, as real processes.
+
+pub(crate) mod child;
+mod redis;
+mod scripted;
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use self::{child::Child, redis::PrivateRedis};
+use crate::{
+    cli::{self, Global},
+    context::Context,
+    exit::{Done, Failure},
+    output::{self, say},
+    steps::duration,
+};
+
+/// How long children get to leave.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// `windlass dev`.
+pub(crate) async fn run(context: &Context, global: &Global, args: cli::Dev) -> Done {
+    let limit = args.duration.as_deref().map(seconds_or_duration).transpose()?;
+    let worker = find_worker()?;
+    let logs = args.dir.join("logs");
+    std::fs::create_dir_all(&logs).map_err(|error| Failure::Usage(format!("--dir {}: {error}", args.dir.display())))?;
+    // Told which Redis to use: use that one. Otherwise a private one, which ends with us.
+    let configured = context.config.effective(windlass_shared::config::Who::Both).into_iter().any(|setting| {
+        setting.key == "redis.url" && setting.origin != "default"
+    });
+    let private = if configured { None } else { Some(PrivateRedis::start(&args.dir).await?) };
+    let url = private.as_ref().map_or_else(|| context.config.redis.url.expose().to_owned(), |redis| redis.url.clone());
+    let scripted = if args.scripted { Some(scripted::start().await?) } else { None };
+    let mut workers = Vec::new();
+    for index in 1..=args.workers {
+        let mut argv = vec![worker.display().to_string(), "--die-with-parent".into()];
+        argv.extend(["--redis-url".into(), url.clone(), "--concurrency".into(), args.concurrency.to_string()]);
+        argv.extend(["--labels".into(), format!("dev={index}")]);
+        if let Some(queues) = &args.queues {
+            argv.extend(["--queues".into(), queues.clone()]);
+        }
+        if let Some(config) = &global.config {
+            argv.extend(["--config".into(), config.display().to_string()]);
+        }
+        if let Some(namespace) = &global.namespace {
+            argv.extend(["--namespace".into(), namespace.clone()]);
+        }
+        let env = scripted.as_ref().map(scripted::Scripted::environment).unwrap_or_default();
+        workers.push(Child::spawn(&argv, &env, &logs.join(format!("worker-{index}.log")))?);
+    }
+    announce(&url, &workers, &logs, scripted.as_ref())?;
+    let ended = watch(&mut workers, limit).await;
+    say!("stopping: workers finish what runs");
+    child::stop_all(&mut workers, PATIENCE).await;
+    if let Some(redis) = private {
+        redis.stop().await;
+    }
+    ended
+}
+
+/// The seeds' command took plain seconds.
+fn seconds_or_duration(text: &str) -> Done<Duration> {
+    match text.parse::<u64>() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => duration("--duration", text),
+    }
+}
+
+/// Beside this program, else on the PATH.
+fn find_worker() -> Done<PathBuf> {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("windlass-worker")));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    beside
+        .into_iter()
+        .chain(std::env::split_paths(&path).map(|dir| dir.join("windlass-worker")))
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| Failure::Usage("windlass-worker is neither beside this program nor on the PATH: build it with `cargo build --release`".into()))
+}
+
+fn announce(url: &str, workers: &[Child], logs: &Path, scripted: Option<&scripted::Scripted>) -> Done {
+    let shown = windlass_shared::config::redact_url(url);
+    say!("{} workers on {shown}, logs in {}", workers.len(), logs.display());
+    if let Some(scripted) = scripted {
+        say!("`llm` tasks go to a scripted stand-in for a model, at {}: its answers are no model's", scripted.url);
+    }
+    say!("in another terminal:\n");
+    // On stdout, so that a script can take it; a private Redis has no password.
+    output::line(&format!("export WINDLASS_REDIS_URL={shown}"))?;
+    std::io::stdout().flush()?;
+    say!("\n  windlass nodes\n  windlass submit --type command --payload '{{\"argv\":[\"date\"]}}' --wait\n\nCtrl-C stops everything.");
+    Ok(())
+}
+
+/// Until Ctrl-C, SIGTERM, the time is over, or all workers are gone. A worker that dies is told, and the rest goes on.
+async fn watch(workers: &mut Vec<Child>, limit: Option<Duration>) -> Done {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let over = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut over = std::pin::pin!(over);
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+            () = &mut over => return Ok(()),
+            (index, status) = child::any_ended(workers) => {
+                let gone = workers.remove(index);
+                say!("worker {} ended: {status}; its log: {}", gone.pid(), gone.log.display());
+                if workers.is_empty() {
+                    return Err(Failure::NotDone("all workers are gone".into()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The scripted stand-in for a model, for `dev --scripted`.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use windlass_llm::scripted::{serve, ScriptedOptions, MODEL};
+
+use crate::{exit::Done, output::say};
+
+/// A running stand-in.
+pub(super) struct Scripted {
+    /// Its base URL.
+    pub(super) url: String,
+}
+
+impl Scripted {
+    /// What makes workers use it.
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
+        vec![
+            ("WINDLASS_LLM_BASE_URL".into(), self.url.clone()),
+            ("WINDLASS_LLM_MODEL".into(), MODEL.into()),
+            ("WINDLASS_LLM_API_KEY".into(), "scripted".into()),
+        ]
+    }
+}
+
+/// Starts it on a free loopback port; it ends with this process.
+pub(super) async fn start() -> Done<Scripted> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let url = format!("http://{}/v1", listener.local_addr()?);
+    tokio::spawn(async move {
+        if let Err(error) = serve(listener, ScriptedOptions { latency: Duration::from_millis(300) }).await {
+            say!("windlass: the scripted stand-in ended: {error}");
+        }
+    });
+    Ok(Scripted { url })
+}

@@ -1,0 +1,46 @@
+//! Small steps that several commands take: waiting with growing pauses, Ctrl-C, time-outs.
+
+use std::{future::Future, time::Duration};
+
+use windlass_shared::model::time::parse_duration;
+
+use crate::exit::{Done, Failure};
+
+/// A pause that grows from 20 ms to a second, so that what is quick is told at once and what is slow costs little.
+pub(crate) struct Pause(Duration);
+
+impl Pause {
+    pub(crate) fn new() -> Self {
+        Self(Duration::from_millis(20))
+    }
+
+    pub(crate) async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 3 / 2).min(Duration::from_secs(1));
+    }
+
+    /// Something happened: be quick again.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::new();
+    }
+}
+
+/// Reads a duration of the command line.
+pub(crate) fn duration(flag: &str, text: &str) -> Done<Duration> {
+    parse_duration(text).map_err(|error| Failure::Usage(format!("{flag}: {error}")))
+}
+
+/// Runs `work` until it is done, Ctrl-C, or the time-out.
+pub(crate) async fn bounded<T>(timeout: Option<Duration>, work: impl Future<Output = Done<T>>) -> Done<T> {
+    let limit = async {
+        match timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = limit => Err(Failure::TimedOut("timed out; what was submitted goes on".into())),
+        _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted(String::new())),
+    }
+}

@@ -1,0 +1,230 @@
+//! The TOML file: which settings it gives, and which of its keys are unknown.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use toml::{Table, Value as Toml, de::DeTable};
+
+use super::{
+    fault::{join, unknown_key},
+    kind::Kind,
+    layers::Entry,
+    setting::{Setting, find},
+    settings::SETTINGS,
+};
+
+/// Root key of the tables that declare task types; they are read with a table of their own.
+const TYPES: &str = "types";
+
+/// A file that was read.
+pub(super) struct ConfigFile {
+    /// Its path, as it is given in messages.
+    pub(super) name: String,
+    folder: PathBuf,
+    table: Table,
+}
+
+impl ConfigFile {
+    /// Reads the file. If it is not TOML there is only that to say about it.
+    pub(super) fn read(path: &Path, faults: &mut Vec<String>) -> Option<Self> {
+        let name = path.display().to_string();
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                faults.push(format!("{name}: cannot be read: {error}"));
+                return None;
+            }
+        };
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        match text.parse() {
+            Ok(table) => Some(Self { name, folder, table }),
+            Err(error) => {
+                faults.extend(syntax_faults(&name, &text, &error));
+                None
+            }
+        }
+    }
+
+    /// What the file gives for [`SETTINGS`].
+    pub(super) fn entries(&self, faults: &mut Vec<String>) -> Vec<Entry> {
+        let mut table = self.table.clone();
+        table.remove(TYPES);
+        self.scope(SETTINGS, "").entries(&table, faults)
+    }
+
+    /// The tables that declare task types.
+    pub(super) fn types(&self, faults: &mut Vec<String>) -> Vec<(&str, &Table)> {
+        let mut types = Vec::new();
+        let Some(declared) = self.table.get(TYPES) else { return types };
+        let Toml::Table(declared) = declared else {
+            faults.push(format!("{}: {TYPES} must be a table", self.name));
+            return types;
+        };
+        for (name, value) in declared {
+            match value {
+                Toml::Table(table) => types.push((name.as_str(), table)),
+                _ => faults.push(format!("{}: {TYPES}.{name} must be a table", self.name)),
+            }
+        }
+        types
+    }
+
+    /// For reading the part of the file at `root` with a table of settings.
+    pub(super) fn scope<'a>(&'a self, settings: &'static [Setting], root: &'a str) -> Scope<'a> {
+        Scope { file: self, settings, root }
+    }
+}
+
+/// Says where the file is not TOML. The parser's own text is not used, since it quotes the line, and with it a key.
+fn syntax_faults(name: &str, text: &str, first: &toml::de::Error) -> Vec<String> {
+    let (_, mut errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() {
+        errors.push(first.clone());
+    }
+    errors.sort_by_key(|error| error.span().map(|span| span.start));
+    let line = |error: &toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        before.matches('\n').count() + 1
+    };
+    errors.iter().map(|e| format!("{name}: line {} is not valid TOML: {}", line(e), e.message())).collect()
+}
+
+/// A part of a file that is read with a table of settings.
+pub(super) struct Scope<'a> {
+    file: &'a ConfigFile,
+    settings: &'static [Setting],
+    root: &'a str,
+}
+
+impl Scope<'_> {
+    /// What `table` gives for the settings.
+    pub(super) fn entries(&self, table: &Table, faults: &mut Vec<String>) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        self.walk("", table, &mut entries, faults);
+        self.refuse_both(&entries, faults);
+        entries
+    }
+
+    fn walk(&self, at: &str, table: &Table, entries: &mut Vec<Entry>, faults: &mut Vec<String>) {
+        for (name, value) in table {
+            let key = join(at, name);
+            let known = self.names(&key);
+            match (find(self.settings, &key), value) {
+                (Some((setting, is_file)), value) => match self.entry(setting, is_file, &key, value) {
+                    Ok(entry) => entries.push(entry),
+                    Err(fault) => faults.push(fault),
+                },
+                (None, _) if known.is_empty() => {
+                    let known: Vec<_> = self.names(at).into_iter().collect();
+                    let known: Vec<_> = known.iter().map(String::as_str).collect();
+                    faults.push(format!(
+                        "{}: {}",
+                        self.file.name,
+                        unknown_key(&join(self.root, at), name, &known)
+                    ));
+                }
+                (None, Toml::Table(inner)) => self.walk(&key, inner, entries, faults),
+                (None, _) => faults.push(format!("{} must be a table", self.place(&key))),
+            }
+        }
+    }
+
+    /// The names that may stand in the table `at`.
+    fn names(&self, at: &str) -> BTreeSet<String> {
+        let keys = self.settings.iter().flat_map(|s| [Some(s.key.to_owned()), s.file_key()]).flatten();
+        let below = |key: String| match at {
+            "" => Some(key),
+            _ => Some(key.strip_prefix(at)?.strip_prefix('.')?.to_owned()),
+        };
+        let mut names: BTreeSet<_> =
+            keys.filter_map(below).filter_map(|key| Some(key.split('.').next()?.to_owned())).collect();
+        if self.root.is_empty() && at.is_empty() {
+            names.insert(TYPES.to_owned());
+        }
+        names
+    }
+
+    fn place(&self, key: &str) -> String {
+        format!("{}: {}", self.file.name, join(self.root, key))
+    }
+
+    fn entry(
+        &self,
+        setting: &'static Setting,
+        is_file: bool,
+        key: &str,
+        value: &Toml,
+    ) -> Result<Entry, String> {
+        let place = self.place(key);
+        let mut text = text_of(setting.kind, value).map_err(|why| format!("{place}: {why}"))?;
+        if (is_file || matches!(setting.kind, Kind::Path)) && !text.is_empty() {
+            text = self.file.folder.join(&text).display().to_string();
+        }
+        Ok(Entry { setting, text, is_file, origin: self.file.name.clone(), place })
+    }
+
+    fn refuse_both(&self, entries: &[Entry], faults: &mut Vec<String>) {
+        for entry in entries.iter().filter(|e| e.is_file) {
+            if entries.iter().any(|e| e.setting.key == entry.setting.key && !e.is_file) {
+                let key = join(self.root, entry.setting.key);
+                faults.push(format!(
+                    "{}: {key} and {key}_file are both given: give one of them",
+                    self.file.name
+                ));
+            }
+        }
+    }
+}
+
+/// The text that would say the same in an environment variable.
+fn text_of(kind: Kind, value: &Toml) -> Result<String, String> {
+    match (kind, value) {
+        (Kind::Table, Toml::Table(_)) => to_json(value).map(|json| json.to_string()),
+        (kind, Toml::Array(items)) if kind.is_list() => items
+            .iter()
+            .map(|item| scalar(kind, item))
+            .collect::<Result<Vec<_>, _>>()
+            .map(|items| items.join(",")),
+        (kind, Toml::Table(pairs)) if kind.is_pairs() => pairs
+            .iter()
+            .map(|(name, value)| Ok(format!("{name}={}", scalar(kind, value)?)))
+            .collect::<Result<Vec<_>, _>>()
+            .map(|pairs| pairs.join(",")),
+        (Kind::Table, _) => Err(not_this(kind, value)),
+        _ => scalar(kind, value),
+    }
+}
+
+fn scalar(kind: Kind, value: &Toml) -> Result<String, String> {
+    match value {
+        Toml::String(text) => Ok(text.clone()),
+        Toml::Array(_) | Toml::Table(_) => Err(not_this(kind, value)),
+        plain => Ok(plain.to_string()),
+    }
+}
+
+fn not_this(kind: Kind, value: &Toml) -> String {
+    let article = if value.type_str().starts_with(['a', 'i']) { "an" } else { "a" };
+    format!("use {}, not {article} {}", kind.describe(), value.type_str())
+}
+
+fn to_json(value: &Toml) -> Result<serde_json::Value, String> {
+    Ok(match value {
+        Toml::String(text) => text.as_str().into(),
+        Toml::Integer(number) => (*number).into(),
+        Toml::Float(number) if number.is_finite() => (*number).into(),
+        Toml::Float(number) => return Err(format!("{number} cannot be said in JSON: use a finite number")),
+        Toml::Boolean(flag) => (*flag).into(),
+        Toml::Datetime(time) => time.to_string().into(),
+        Toml::Array(items) => items.iter().map(to_json).collect::<Result<Vec<_>, _>>()?.into(),
+        Toml::Table(table) => serde_json::Value::Object(
+            table
+                .iter()
+                .map(|(name, value)| Ok((name.clone(), to_json(value)?)))
+                .collect::<Result<_, String>>()?,
+        ),
+    })
+}

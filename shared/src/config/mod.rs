@@ -1,0 +1,155 @@
+//! The configuration of both programs: defaults, then a TOML file, then the environment, then the command line.
+//!
+//! [`SETTINGS`] is the one list of what can be set. Reading is strict and complete: an unknown key is a fault, and
+//! all faults are told at once. Nothing here prints a secret.
+
+mod env;
+mod fault;
+mod file;
+mod kind;
+mod layers;
+mod list;
+mod redact;
+mod reference;
+mod secret;
+mod sections;
+mod setting;
+mod settings;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod type_settings;
+mod types;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Namespace, TypeName};
+
+use self::{file::ConfigFile, layers::Values};
+
+pub use self::{
+    fault::ConfigFaults,
+    kind::{Check, Kind},
+    redact::redact_url,
+    reference::reference_markdown,
+    secret::{Secret, Url},
+    sections::{HttpSettings, LlmSettings, LogSettings, RedisSettings, SubmitSettings, WorkerSettings},
+    setting::{Setting, Who},
+    settings::SETTINGS,
+    sources::{Flag, Sources},
+    type_settings::TYPE_SETTINGS,
+    types::{BUILT_IN, CommandOptions, Stdout, TypeSpec},
+};
+
+/// The services that belong to variables of other tools.
+const IMPLIED_BASE_URLS: [(&str, &str); 2] =
+    [("OPENROUTER_API_KEY", "https://openrouter.ai/api/v1"), ("OPENAI_API_KEY", "https://api.openai.com/v1")];
+
+/// The configuration, checked and typed.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How Redis is reached.
+    pub redis: RedisSettings,
+    /// First part of every key in Redis.
+    pub namespace: Namespace,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// How tasks are submitted.
+    pub submit: SubmitSettings,
+    /// How a worker works.
+    pub worker: WorkerSettings,
+    /// What `http` tasks may do.
+    pub http: HttpSettings,
+    /// Which model `llm` tasks use.
+    pub llm: LlmSettings,
+    /// The task types that the file declares. [`Config::type_spec`] knows the built-in ones too.
+    pub types: BTreeMap<TypeName, TypeSpec>,
+    /// What is probably not meant, for the log.
+    pub warnings: Vec<String>,
+    values: Values,
+}
+
+/// A setting as it is in force.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Effective {
+    /// Its key.
+    pub key: &'static str,
+    /// What it holds, as text and without secrets; empty if nothing.
+    pub value: String,
+    /// Where that came from: `default`, the path of the file, a variable or a flag.
+    pub origin: String,
+}
+
+impl Config {
+    /// Reads the configuration, or says everything that is wrong with it.
+    pub fn load(sources: Sources) -> Result<Self, ConfigFaults> {
+        let Sources { file, env, flags, who } = sources;
+        let mut faults = Vec::new();
+        let file = file.and_then(|path| ConfigFile::read(&path, &mut faults));
+        let mut values = Values::defaults(SETTINGS);
+        for entry in file.iter().flat_map(|file| file.entries(&mut faults)).collect::<Vec<_>>() {
+            values.apply(entry, &mut faults);
+        }
+        let mut later = env::entries(&env, &mut faults);
+        let mut warnings = env::near_misses(&env);
+        warnings.extend(env::replaced_secrets(&values, &later));
+        later.extend(env::flag_entries(flags, &mut faults));
+        for entry in later {
+            values.apply(entry, &mut faults);
+        }
+        values.read_secrets(who, &mut faults);
+        imply_base_url(&mut values);
+        let types = file.map(|file| types::read(&file, who, &mut faults)).unwrap_or_default();
+        if faults.is_empty() {
+            Ok(Self::from_values(values, types, warnings))
+        } else {
+            Err(ConfigFaults(faults))
+        }
+    }
+
+    fn from_values(values: Values, types: BTreeMap<TypeName, TypeSpec>, warnings: Vec<String>) -> Self {
+        Self {
+            redis: RedisSettings::from_values(&values),
+            namespace: values.get("namespace"),
+            log: LogSettings::from_values(&values),
+            submit: SubmitSettings::from_values(&values),
+            worker: WorkerSettings::from_values(&values),
+            http: HttpSettings::from_values(&values),
+            llm: LlmSettings::from_values(&values),
+            types,
+            warnings,
+            values,
+        }
+    }
+
+    /// The settings that concern `program`, as they are in force.
+    pub fn effective(&self, program: Who) -> Vec<Effective> {
+        let effective = |setting: &Setting| {
+            let given = self.values.given(setting.key);
+            Effective { key: setting.key, value: given.shown.clone(), origin: given.origin.clone() }
+        };
+        SETTINGS.iter().filter(|setting| setting.who.concerns(program)).map(effective).collect()
+    }
+
+    /// What is known about a task type: what the file declares, else what is built in.
+    pub fn type_spec(&self, name: &TypeName) -> Option<TypeSpec> {
+        let built_in = || BUILT_IN.contains(&name.as_str()).then(|| TypeSpec::of_executor(name.as_str()));
+        self.types.get(name).cloned().or_else(built_in)
+    }
+
+    /// The names of all types, declared and built in.
+    pub fn type_names(&self) -> BTreeSet<TypeName> {
+        let built_in = BUILT_IN.iter().filter_map(|name| TypeName::new(name).ok());
+        self.types.keys().cloned().chain(built_in).collect()
+    }
+}
+
+/// A key from another tool's variable is for that tool's service, unless one was named.
+fn imply_base_url(values: &mut Values) {
+    let origin = values.given("llm.api_key").origin.clone();
+    let implied = IMPLIED_BASE_URLS.iter().find(|(variable, _)| *variable == origin);
+    if let (Some((_, url)), None) = (implied, values.get::<Option<String>>("llm.base_url")) {
+        values.imply("llm.base_url", url, origin);
+    }
+}

@@ -1,0 +1,76 @@
+//! The reference of all settings, made from the tables that read them.
+
+use super::{
+    setting::{Setting, Who},
+    settings::SETTINGS,
+    type_settings::TYPE_SETTINGS,
+};
+
+/// Two Markdown tables for `docs/configuration.md`: the settings, and the keys of a task type.
+pub fn reference_markdown() -> String {
+    let mut text = String::from(
+        "## Settings\n\n| Key | Environment | Default | Read by | Meaning |\n| --- | --- | --- | --- | --- |\n",
+    );
+    text.extend(SETTINGS.iter().map(setting_row));
+    text.push_str("\n## Task types\n\n| Key | Default | Meaning |\n| --- | --- | --- |\n");
+    text.extend(TYPE_SETTINGS.iter().map(type_row));
+    text
+}
+
+fn setting_row(setting: &Setting) -> String {
+    let variables: Vec<_> = setting.variables().into_iter().map(|(name, _)| format!("`{name}`")).collect();
+    let reader = match setting.who {
+        Who::Both => "both",
+        Who::Producer => "producer",
+        Who::Worker => "worker",
+    };
+    let (key, default, meaning) = (keys(setting, ""), default(setting), meaning(setting));
+    format!("| {key} | {} | {default} | {reader} | {meaning} |\n", variables.join(", "))
+}
+
+fn type_row(setting: &Setting) -> String {
+    format!("| {} | {} | {} |\n", keys(setting, "types.NAME."), default(setting), meaning(setting))
+}
+
+fn keys(setting: &Setting, root: &str) -> String {
+    let file_key = setting.file_key().map(|key| format!(", `{root}{key}`"));
+    format!("`{root}{}`{}", setting.key, file_key.unwrap_or_default())
+}
+
+fn default(setting: &Setting) -> String {
+    if setting.default.is_empty() { "none".into() } else { format!("`{}`", setting.default) }
+}
+
+fn meaning(setting: &Setting) -> String {
+    // A bar or an asterisk would be read as Markdown.
+    format!("{} Allowed: {}.", setting.help, setting.kind.describe()).replace('|', "\\|").replace('*', "\\*")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_has_every_setting_and_every_variable() {
+        let text = reference_markdown();
+        for setting in SETTINGS {
+            assert!(text.contains(&format!("| `{}`", setting.key)), "{}", setting.key);
+            for (variable, _) in setting.variables() {
+                assert!(text.contains(&format!("`{variable}`")), "{variable}");
+            }
+        }
+        for setting in TYPE_SETTINGS {
+            assert!(text.contains(&format!("| `types.NAME.{}`", setting.key)), "{}", setting.key);
+        }
+        assert!(text.contains("`llm.api_key`, `llm.api_key_file`"));
+    }
+
+    #[test]
+    fn every_row_has_as_many_cells_as_its_head() {
+        for table in reference_markdown().split("\n\n") {
+            let cells = |row: &str| row.replace("\\|", "").matches('|').count();
+            let counts: Vec<_> = table.lines().filter(|line| line.starts_with('|')).map(cells).collect();
+            assert!(counts.windows(2).all(|pair| pair[0] == pair[1]), "{table}");
+        }
+    }
+}

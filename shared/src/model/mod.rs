@@ -1,0 +1,24 @@
+//! Pure data and pure functions. Nothing here does input or output.
+
+pub mod class;
+pub mod event;
+pub mod id;
+pub mod name;
+pub mod node;
+pub mod priority;
+pub mod retry;
+pub mod state;
+pub mod submission;
+pub mod task;
+pub mod time;
+
+pub use class::ErrorClass;
+pub use event::{Event, Transition};
+pub use name::{BatchName, ConcurrencyKey, Namespace, NodeId, QueueName, TaskId, TaskRef, TenantName, TypeName};
+pub use node::{NodeRecord, NodeState, RunningTask};
+pub use priority::Priority;
+pub use retry::RetryPolicy;
+pub use state::{Reason, State};
+pub use submission::{Expiry, NewTask, Start, Submission};
+pub use task::{TaskError, TaskRecord, TaskView};
+pub use time::Micros;

@@ -1,0 +1,158 @@
+//! The invariant checker: proves of a live Redis that each task is in exactly one place (`audit.lua`), and that the
+//! counts kept beside them agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use redis::AsyncCommands;
+
+use super::{script::AUDIT, Queue, Result};
+use crate::model::TaskId;
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Fault {
+    /// The queue.
+    pub queue: String,
+    /// The task, batch or concurrency key.
+    pub subject: String,
+    /// What is wrong.
+    pub fault: String,
+}
+
+/// What an audit found.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Audit {
+    /// Tasks looked at.
+    pub tasks: u64,
+    /// What must not be.
+    pub faults: Vec<Fault>,
+}
+
+const PAGE: usize = 200;
+
+impl Queue {
+    fn fault(&self, subject: impl Into<String>, fault: impl Into<String>) -> Fault {
+        Fault { queue: self.name.to_string(), subject: subject.into(), fault: fault.into() }
+    }
+
+    /// Checks every task of the queue, each at one moment, and the counts that are kept beside them. Reads only.
+    pub async fn audit(&self) -> Result<Audit> {
+        let ids = self.all_ids().await?;
+        let mut audit = Audit { tasks: ids.len() as u64, faults: Vec::new() };
+        for page in ids.chunks(PAGE) {
+            let page: Vec<&str> = page.iter().map(String::as_str).collect();
+            let found: Vec<(String, String)> = self.run(&AUDIT, &page).await?;
+            audit.faults.extend(found.into_iter().map(|(id, words)| self.fault(id, words)));
+        }
+        audit.faults.extend(self.audit_counts(&ids).await?);
+        Ok(audit)
+    }
+
+    /// Every id that has a record or is in a place.
+    async fn all_ids(&self) -> Result<Vec<String>> {
+        let mut ids = BTreeSet::new();
+        let prefix = self.keys.task_pattern().len() - 1;
+        let mut scan = self.store.connection.clone();
+        let mut keys = scan
+            .scan_options::<String>(redis::ScanOptions::default().with_pattern(self.keys.task_pattern()).with_count(1000))
+            .await
+            .map_err(|e| self.store.error(&e))?;
+        while let Some(key) = keys.next_item().await {
+            ids.insert(key.map_err(|e| self.store.error(&e))?.split_off(prefix));
+        }
+        drop(keys);
+        for place in [self.keys.pending(), self.keys.running(), self.keys.scheduled(), self.keys.parked(), self.keys.dead()] {
+            let mut first = 0_isize;
+            loop {
+                let page: Vec<String> = self
+                    .store
+                    .command(redis::cmd("ZRANGE").arg(place).arg(first).arg(first + 999))
+                    .await?;
+                first += 1000;
+                let last = page.len() < 1000;
+                ids.extend(page);
+                if last {
+                    break;
+                }
+            }
+        }
+        Ok(ids.into_iter().collect())
+    }
+
+    /// Counts of concurrency keys and batches. They move while we look, so a difference counts only if it stays.
+    async fn audit_counts(&self, ids: &[String]) -> Result<Vec<Fault>> {
+        let first = self.count_faults(ids).await?;
+        if first.is_empty() {
+            return Ok(first);
+        }
+        let second = self.count_faults(&self.all_ids().await?).await?;
+        Ok(first.into_iter().filter(|fault| second.contains(fault)).collect())
+    }
+
+    async fn count_faults(&self, ids: &[String]) -> Result<Vec<Fault>> {
+        let mut running: BTreeMap<String, i64> = BTreeMap::new();
+        let mut batches: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
+        for page in ids.chunks(PAGE) {
+            let mut pipeline = redis::pipe();
+            for id in page {
+                let Ok(id) = TaskId::new(id) else { continue };
+                pipeline.cmd("HMGET").arg(self.keys.task(&id)).arg(&["state", "concurrency_key", "batch"]);
+            }
+            let records: Vec<(Option<String>, Option<String>, Option<String>)> = self.store.pipeline(&pipeline).await?;
+            for (state, key, batch) in records {
+                let Some(state) = state else { continue };
+                if let Some(key) = key.filter(|_| state == "running") {
+                    *running.entry(key).or_default() += 1;
+                }
+                if let Some(batch) = batch {
+                    *batches.entry(batch).or_default().entry(state).or_default() += 1;
+                }
+            }
+        }
+        let mut faults = self.key_count_faults(&running).await?;
+        faults.extend(self.batch_faults(&batches).await?);
+        Ok(faults)
+    }
+
+    async fn key_count_faults(&self, running: &BTreeMap<String, i64>) -> Result<Vec<Fault>> {
+        let counted: BTreeMap<String, i64> =
+            self.store.command(redis::cmd("HGETALL").arg(self.keys.key_counts())).await?;
+        let keys: BTreeSet<&String> = running.keys().chain(counted.keys()).collect();
+        Ok(keys
+            .into_iter()
+            .filter_map(|key| {
+                let (is, says) = (running.get(key).unwrap_or(&0), counted.get(key).unwrap_or(&0));
+                (is != says).then(|| {
+                    self.fault(key.clone(), format!("{is} tasks with this concurrency key run, but {says} are counted"))
+                })
+            })
+            .collect())
+    }
+
+    /// A batch's counters against its records. Records may be forgotten before the batch is, so only what is still
+    /// open, and what is counted too low, is certain.
+    async fn batch_faults(&self, batches: &BTreeMap<String, BTreeMap<String, i64>>) -> Result<Vec<Fault>> {
+        let mut faults = Vec::new();
+        for (name, states) in batches {
+            let Ok(batch) = crate::model::BatchName::new(name) else { continue };
+            let c: BTreeMap<String, i64> = self.store.command(redis::cmd("HGETALL").arg(self.keys.batch(&batch))).await?;
+            if c.is_empty() {
+                continue; // forgotten: its failed tasks stay in the dead letter
+            }
+            let get = |word: &str| c.get(word).copied().unwrap_or(0);
+            let finals = ["completed", "failed", "cancelled", "expired"];
+            let open = get("total") - finals.iter().map(|word| get(word)).sum::<i64>();
+            let found: i64 = states.iter().filter(|(state, _)| !finals.contains(&state.as_str())).map(|(_, n)| n).sum();
+            if open != found {
+                faults.push(self.fault(name.clone(), format!("the batch counts {open} open tasks, but {found} are")));
+            }
+            for word in finals {
+                let found = states.get(word).copied().unwrap_or(0);
+                if get(word) < found {
+                    faults.push(self.fault(name.clone(), format!("the batch counts {} {word} tasks, but {found} are", get(word))));
+                }
+            }
+        }
+        Ok(faults)
+    }
+}

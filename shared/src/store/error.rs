@@ -1,0 +1,86 @@
+//! What can go wrong between us and Redis, in the kinds that callers treat differently.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+/// An error of the store. The message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No connection, or it broke, or Redis did not answer in time.
+    #[error("Redis cannot be reached at {url}: {why}. Is it running, and is the URL right (--redis-url or WINDLASS_REDIS_URL)?")]
+    Unreachable {
+        /// The URL, without its password.
+        url: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The user or password was refused, or the user may not do this.
+    #[error("Redis refused us: {0}. Check the user and password of the URL, and the user's ACL rules")]
+    Refused(String),
+    /// Below 7.0.
+    #[error("Redis is too old: it is version {0}, Windlass needs 7.0 or newer (Valkey: 7.2 or newer)")]
+    TooOld(String),
+    /// It deletes keys when memory runs out.
+    #[error(
+        "Redis may evict keys (maxmemory-policy is {0}), and would lose tasks: set `maxmemory-policy noeviction`, or say --allow-eviction if you accept the loss"
+    )]
+    Evicting(String),
+    /// Another version of Windlass, with a newer protocol, uses this Redis.
+    #[error("this fleet speaks protocol {theirs}, this program only {ours}: install a newer Windlass")]
+    NewerProtocol {
+        /// What the fleet speaks.
+        theirs: u32,
+        /// What this program speaks.
+        ours: u32,
+    },
+    /// `maxmemory` is reached; nothing was written.
+    #[error("Redis is out of memory (maxmemory): nothing was written; free memory or raise maxmemory")]
+    OutOfMemory,
+    /// Loading, failing over, read only: it passes.
+    #[error("Redis cannot serve us now: {0}")]
+    Unavailable(String),
+    /// Not foreseen; a bug of ours or a foreign value under one of our keys.
+    #[error("Redis answered in a way that Windlass did not expect: {0}")]
+    Unexpected(String),
+}
+
+impl StoreError {
+    /// It may pass by itself: try again.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Unavailable(_) | Self::OutOfMemory)
+    }
+
+    pub(super) fn new(error: &RedisError, url: &str) -> Self {
+        let text = error.to_string();
+        match error.kind() {
+            ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => Self::Refused(text),
+            ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => {
+                Self::Unreachable { url: url.into(), why: text }
+            }
+            ErrorKind::Server(
+                ServerErrorKind::BusyLoading
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::ReadOnly
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::TryAgain,
+            ) => Self::Unavailable(text),
+            _ if error.is_timeout() || error.is_connection_dropped() || error.is_connection_refusal() => {
+                Self::Unreachable { url: url.into(), why: text }
+            }
+            _ => Self::from_code(error.code().unwrap_or_default(), text),
+        }
+    }
+
+    fn from_code(code: &str, text: String) -> Self {
+        match code {
+            "OOM" => Self::OutOfMemory,
+            "NOAUTH" | "WRONGPASS" => Self::Refused(text),
+            "LOADING" | "BUSY" | "MISCONF" | "NOREPLICAS" | "READONLY" | "UNBLOCKED" => Self::Unavailable(text),
+            // Errors of commands inside a script come with their code within the text.
+            _ if text.contains("OOM command not allowed") => Self::OutOfMemory,
+            _ => Self::Unexpected(text),
+        }
+    }
+}
+
+/// What every method of the store gives.
+pub type Result<T> = std::result::Result<T, StoreError>;

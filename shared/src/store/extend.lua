@@ -1,0 +1,46 @@
+-- A node's beat on a queue: extends its leases, takes progress reports, tells what was lost or is to be cancelled,
+-- and does the upkeep, so that an idle fleet promotes and recovers as well.
+--   transition: scheduled>pending due
+--   transition: pending>expired expired
+--   transition: scheduled>expired expired
+--   transition: parked>expired expired
+--   transition: parked>pending unparked
+--   transition: running>pending lease_expired
+--   transition: running>failed crashed
+--   transition: running>cancelled cancelled
+--   transition: completed>none forgotten
+--   transition: failed>none forgotten
+--   transition: cancelled>none forgotten
+--   transition: expired>none forgotten
+-- KEYS   the queue's fixed keys (lua/queue.lua)
+-- ARGV   node, lease us, most crashes, n, then for each task: id, attempt, progress JSON or ''
+-- reply  { lost ids }, { ids to cancel }, 'work' | 'idle', next moment us or 0, now us
+-- events one entry if upkeep moved anything
+-- cost   1 read a task and about 8 commands a call
+
+local node, lease, max_crashes, n = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+redis.call('ZREM', K.running, '') -- frees nothing, but lets the script pass at maxmemory
+local lost, cancelled, leases = {}, {}, {}
+for i = 1, n do
+  local a = 5 + (i - 1) * 3
+  local id, key = ARGV[a], task_key(ARGV[a])
+  local t = redis.call('HMGET', key, 'state', 'attempt', 'node', 'cancel')
+  if t[1] == 'running' and t[2] == ARGV[a + 1] and t[3] == node then
+    leases[#leases + 1], leases[#leases + 2] = now + lease, id
+    if ARGV[a + 2] ~= '' then redis.call('HSET', key, 'progress', ARGV[a + 2]) end
+    if t[4] then cancelled[#cancelled + 1] = id end
+  else
+    lost[#lost + 1] = id
+  end
+end
+if #leases > 0 then redis.call('ZADD', K.running, 'XX', unpack(leases)) end
+lease_of_node(lease)
+-- Once nothing runs, a lease that was longer once no longer decides what an outage is.
+if n == 0 and stored_lease > lease and redis.call('ZCARD', K.running) == 0 then
+  stored_lease, longest_lease = lease, lease
+end
+upkeep(max_crashes)
+commit(node)
+local work = not paused and redis.call('ZCARD', K.pending) > 0
+  and not (concurrency and redis.call('ZCARD', K.running) >= concurrency)
+return { lost, cancelled, work and 'work' or 'idle', string.format('%.0f', next_due()), string.format('%.0f', now) }

@@ -1,0 +1,62 @@
+//! How far a batch is.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{
+    model::{BatchName, QueueName},
+    store::{Result, Store},
+};
+
+/// Counters of a batch, over all its queues.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct BatchCounts {
+    /// Tasks submitted.
+    pub total: u64,
+    /// Done.
+    pub completed: u64,
+    /// In the dead letter.
+    pub failed: u64,
+    /// Cancelled.
+    pub cancelled: u64,
+    /// Expired.
+    pub expired: u64,
+}
+
+impl BatchCounts {
+    /// Tasks in a final state.
+    pub fn finished(&self) -> u64 {
+        self.completed + self.failed + self.cancelled + self.expired
+    }
+}
+
+impl Store {
+    /// The queues that hold a part of a batch.
+    pub async fn batch_queues(&self, batch: &BatchName) -> Result<Vec<QueueName>> {
+        let names: Vec<String> =
+            self.command(redis::cmd("SMEMBERS").arg(self.keys.batch_queues(batch))).await?;
+        let mut queues: Vec<QueueName> = names.into_iter().filter_map(|name| QueueName::new(name).ok()).collect();
+        queues.sort();
+        Ok(queues)
+    }
+
+    /// The counters of a batch; `None` if there is no such batch.
+    pub async fn batch(&self, batch: &BatchName) -> Result<Option<BatchCounts>> {
+        let queues = self.batch_queues(batch).await?;
+        let mut sum = BatchCounts::default();
+        let mut known = false;
+        for queue in &queues {
+            let key = self.keys.queue(queue).batch(batch);
+            let part: BTreeMap<String, i64> = self.command(redis::cmd("HGETALL").arg(key)).await?;
+            known |= !part.is_empty();
+            let get = |name: &str| u64::try_from(part.get(name).copied().unwrap_or(0)).unwrap_or(0);
+            sum.total += get("total");
+            sum.completed += get("completed");
+            sum.failed += get("failed");
+            sum.cancelled += get("cancelled");
+            sum.expired += get("expired");
+        }
+        Ok(known.then_some(sum))
+    }
+}

@@ -1,0 +1,14 @@
+//! Looking at the fleet: listings and counts. Nothing here is needed to run a task.
+
+mod batches;
+mod events;
+mod nodes;
+mod queues;
+mod results;
+mod tasks;
+
+pub use batches::BatchCounts;
+pub use nodes::{NodeView, SeenNode};
+pub use queues::QueueView;
+pub use results::{Finished, FinishedLog};
+pub use tasks::TaskPage;

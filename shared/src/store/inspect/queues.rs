@@ -1,0 +1,129 @@
+//! What a queue holds.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{
+    model::{Micros, Priority, QueueName, State, TaskId},
+    store::{Queue, Result, Store},
+};
+
+/// A queue as it is printed.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "counts of tasks by the state they are named after; settings as in QueueSettings")]
+pub struct QueueView {
+    pub queue: QueueName,
+    pub paused: bool,
+    /// By priority.
+    pub pending: BTreeMap<&'static str, u64>,
+    pub scheduled: u64,
+    pub running: u64,
+    pub parked: u64,
+    pub blocked: u64,
+    /// In the dead letter.
+    pub failed: u64,
+    /// Age of the oldest head of a band, milliseconds; none if nothing is pending.
+    pub oldest_pending_ms: Option<u64>,
+    /// Counted since the queue was first used: submitted, completed, failed, cancelled, expired, recovered, stale.
+    pub totals: BTreeMap<String, u64>,
+    pub max_length: Option<u64>,
+    pub concurrency: Option<u64>,
+    pub key_concurrency: u64,
+}
+
+impl QueueView {
+    /// Tasks that wait for a slot.
+    pub fn pending_count(&self) -> u64 {
+        self.pending.values().sum()
+    }
+}
+
+/// 2^51: the width of a priority's band of scores.
+const WIDTH: u64 = 1 << 51;
+const TOTALS: [&str; 7] = ["submitted", "completed", "failed", "cancelled", "expired", "recovered", "stale"];
+
+impl Store {
+    /// Every queue that was ever submitted to or served.
+    pub async fn queues(&self) -> Result<Vec<QueueName>> {
+        let names: Vec<String> = self.command(redis::cmd("SMEMBERS").arg(self.keys.queues())).await?;
+        let mut queues: Vec<QueueName> = names.into_iter().filter_map(|name| QueueName::new(name).ok()).collect();
+        queues.sort();
+        Ok(queues)
+    }
+}
+
+/// Settings and counters as Redis holds them.
+type Fields = BTreeMap<String, String>;
+
+impl Queue {
+    /// Counts and settings, in three round trips.
+    pub async fn view(&self) -> Result<QueueView> {
+        let keys = &self.keys;
+        let mut pipeline = redis::pipe();
+        pipeline.atomic().hgetall(keys.meta()).hgetall(keys.stats()).cmd("TIME");
+        for place in [keys.scheduled(), keys.running(), keys.parked(), keys.dead()] {
+            pipeline.zcard(place);
+        }
+        for priority in Priority::ALL {
+            let first = u64::from(priority.band()) * WIDTH;
+            pipeline.zcount(keys.pending(), first, first + WIDTH - 1);
+        }
+        type Counts = (Fields, Fields, (i64, i64), u64, u64, u64, u64, u64, u64, u64, u64);
+        let (meta, stats, now, c0, c1, c2, c3, p0, p1, p2, p3): Counts = self.store.pipeline(&pipeline).await?;
+        let oldest = self.oldest(Micros(now.0 * 1_000_000 + now.1)).await?;
+        Ok(self.assemble(&meta, &stats, [c0, c1, c2, c3], [p0, p1, p2, p3], oldest))
+    }
+
+    /// The first task of each priority that has any.
+    async fn heads(&self) -> Result<Vec<TaskId>> {
+        let mut pipeline = redis::pipe();
+        for priority in Priority::ALL {
+            let first = u64::from(priority.band()) * WIDTH;
+            pipeline.zrangebyscore_limit(self.keys.pending(), first, first + WIDTH - 1, 0, 1);
+        }
+        let heads: Vec<Vec<String>> = self.store.pipeline(&pipeline).await?;
+        Ok(heads.into_iter().flatten().filter_map(|id| TaskId::new(id).ok()).collect())
+    }
+
+    async fn oldest(&self, now: Micros) -> Result<Option<u64>> {
+        let mut pipeline = redis::pipe();
+        for id in self.heads().await? {
+            pipeline.hget(self.keys.task(&id), "created_at");
+        }
+        if pipeline.is_empty() {
+            return Ok(None);
+        }
+        let created: Vec<Option<i64>> = self.store.pipeline(&pipeline).await?;
+        let oldest = created.into_iter().flatten().min();
+        Ok(oldest.map(|at| u64::try_from(now.since(Micros(at)).as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    fn assemble(
+        &self,
+        meta: &Fields,
+        stats: &Fields,
+        [scheduled, running, parked, failed]: [u64; 4],
+        pending: [u64; 4],
+        oldest_pending_ms: Option<u64>,
+    ) -> QueueView {
+        let setting = |name: &str| meta.get(name).and_then(|text| text.parse().ok());
+        let total = |name: &str| stats.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        QueueView {
+            queue: self.name.clone(),
+            paused: meta.get("paused").is_some_and(|text| text == "1"),
+            pending: Priority::ALL.iter().map(|p| p.as_str()).zip(pending).collect(),
+            scheduled,
+            running,
+            parked,
+            // Nothing enters `blocked` before workflows exist; the field is part of the documented shape.
+            blocked: total(State::Blocked.as_str()),
+            failed,
+            oldest_pending_ms,
+            totals: TOTALS.iter().map(|name| ((*name).to_owned(), total(name))).collect(),
+            max_length: setting("max_length"),
+            concurrency: setting("concurrency"),
+            key_concurrency: setting("key_concurrency").unwrap_or(1),
+        }
+    }
+}

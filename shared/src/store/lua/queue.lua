@@ -1,0 +1,209 @@
+-- What every script of a queue begins with: names for KEYS, Redis's clock, the queue's figures, and the helpers
+-- that move tasks. A script calls helpers, then commit() once. All times are microseconds of Redis's clock.
+-- Numbers that may exceed 14 digits are passed to Redis as numbers, never joined into text.
+
+local K = {
+  meta = KEYS[1], stats = KEYS[2], pending = KEYS[3], running = KEYS[4], scheduled = KEYS[5],
+  parked = KEYS[6], expiring = KEYS[7], dead = KEYS[8], finished = KEYS[9], events = KEYS[10],
+  bell = KEYS[11], fair = KEYS[12], key_counts = KEYS[13], batches = KEYS[14],
+}
+local prefix = string.sub(KEYS[1], 1, -5)
+local function task_key(id) return prefix .. 'task:' .. id end
+local function payload_key(id) return prefix .. 'payload:' .. id end
+local function parked_key(concurrency_key) return prefix .. 'parked:' .. concurrency_key end
+local function batch_key(batch) return prefix .. 'batch:' .. batch end
+local function batch_finished_key(batch) return prefix .. 'batch-finished:' .. batch end
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+
+-- Every loop over tasks found inside a script is bounded by this many.
+local STEP = 100
+local HOUR = 3600 * 1000000
+local DAY = 24 * HOUR
+
+local stats = redis.call('HMGET', K.stats, 'seen_at', 'recover_after', 'upkeep_at', 'lease', 'v0', 'v1', 'v2', 'v3')
+local meta = redis.call('HMGET', K.meta, 'paused', 'concurrency', 'key_concurrency', 'max_length', 'retention',
+  'dead_retention', 'dead_max', 'events')
+local seen_at = tonumber(stats[1]) or now
+local recover_after = tonumber(stats[2]) or 0
+local upkeep_at = tonumber(stats[3]) or 0
+local stored_lease = tonumber(stats[4])
+local longest_lease = stored_lease or 10 * 1000000
+local V = { [0] = tonumber(stats[5]) or 0, tonumber(stats[6]) or 0, tonumber(stats[7]) or 0, tonumber(stats[8]) or 0 }
+local paused = meta[1] == '1'
+local concurrency = tonumber(meta[2])
+local key_concurrency = tonumber(meta[3]) or 1
+
+-- No script ran for half a lease: Redis was away (or its clock jumped). Owners could not extend, so recovery is put
+-- off by one lease and they can extend first. The deferral is never further away than one lease.
+if now - seen_at > longest_lease / 2 then recover_after = now + longest_lease end
+if recover_after > now + longest_lease then recover_after = now + longest_lease end
+-- A clock that was set back must not put the upkeep off.
+if upkeep_at > now + 10 * 1000000 then upkeep_at = now end
+
+-- A node says how long its leases are; the longest decides what counts as an outage.
+local function lease_of_node(lease)
+  if not stored_lease or lease > stored_lease then longest_lease = lease; stored_lease = lease end
+end
+
+local function upkeep_by(moment) if moment < upkeep_at then upkeep_at = moment end end
+
+-- What the call did, written once by commit().
+local moved, counted, finished_ids, finished_in_batch, dead_letters = {}, {}, {}, {}, {}
+local batch_counts, ring = {}, false
+
+local function append(lists, name, value)
+  local list = lists[name]
+  if list then list[#list + 1] = value else lists[name] = { value } end
+end
+local function note(from, to, reason, id, attempt)
+  append(moved, from .. '>' .. to .. ' ' .. reason, id .. '#' .. (attempt or 0))
+end
+local function count(name, n) counted[name] = (counted[name] or 0) + n end
+local function count_in_batch(batch, name, n)
+  local counts = batch_counts[batch]
+  if not counts then counts = {}; batch_counts[batch] = counts end
+  counts[name] = (counts[name] or 0) + n
+end
+
+-- Order: score = band * 2^51 + start tag (start-time fair queueing among the tenants of a band).
+local WIDTH = 2251799813685248
+local TURN = 2520
+local BAND = { critical = 0, high = 1, normal = 2, low = 3 }
+local next_start, next_start_changed = {}, {}
+
+-- The score of a task that becomes pending for the first time, or anew.
+local function fresh_score(priority, tenant, weight)
+  local band = BAND[priority or 'normal'] or 2
+  local member = band .. ':' .. (tenant or '')
+  local start = next_start[member]
+  if not start then
+    local score = redis.call('ZSCORE', K.fair, member)
+    start = score and tonumber(score) - band * WIDTH or 0
+  end
+  if start < V[band] then start = V[band] end
+  -- A band that was never empty for 2^51 turns keeps working; its order falls back to the order of ids.
+  if start > WIDTH - 1 then start = WIDTH - 1 end
+  next_start[member] = start + TURN / (tonumber(weight) or 1)
+  next_start_changed[member] = band * WIDTH + next_start[member]
+  return band * WIDTH + start
+end
+-- The score of a task that comes back (retry, hand-back, recovery): its own, so it keeps its place.
+-- It was claimed once, so its tag is at most V, unless V was set back to zero since.
+local function kept_score(score, priority, tenant, weight)
+  score = tonumber(score)
+  if not score then return fresh_score(priority, tenant, weight) end
+  local band = math.floor(score / WIDTH)
+  if score - band * WIDTH > V[band] then return band * WIDTH + V[band] end
+  return score
+end
+
+local to_pending = {}
+local function make_pending(id, score)
+  to_pending[#to_pending + 1] = score
+  to_pending[#to_pending + 1] = id
+  ring = true
+end
+local function flush_pending()
+  if #to_pending > 0 then redis.call('ZADD', K.pending, unpack(to_pending)); to_pending = {} end
+end
+
+-- Lets up to n parked tasks of a concurrency key go on, in order. What does not fit is parked again when claimed.
+local function unpark_first(concurrency_key, n)
+  local first = redis.call('ZPOPMIN', parked_key(concurrency_key), math.min(n, STEP))
+  for i = 1, #first, 2 do
+    local id = first[i]
+    redis.call('ZREM', K.parked, id)
+    redis.call('HSET', task_key(id), 'state', 'pending', 'reason', 'unparked')
+    note('parked', 'pending', 'unparked', id, redis.call('HGET', task_key(id), 'attempt'))
+    make_pending(id, tonumber(first[i + 1]))
+  end
+end
+-- A task with a concurrency key left `running`: the key's count falls.
+local function release_key(concurrency_key)
+  local left = redis.call('HINCRBY', K.key_counts, concurrency_key, -1)
+  if left <= 0 then redis.call('HDEL', K.key_counts, concurrency_key) end
+  if left < key_concurrency then unpark_first(concurrency_key, key_concurrency - math.max(left, 0)) end
+end
+local function unpark(id, concurrency_key)
+  redis.call('ZREM', K.parked, id)
+  if concurrency_key then redis.call('ZREM', parked_key(concurrency_key), id) end
+end
+
+-- A task reached a final state. `fields` are further pairs for its hash.
+local function finish(id, from, to, reason, attempt, batch, ...)
+  redis.call('HSET', task_key(id), 'state', to, 'reason', reason, 'finished_at', now, ...)
+  note(from, to, reason, id, attempt)
+  count(to, 1)
+  if to == 'failed' then dead_letters[#dead_letters + 1] = now; dead_letters[#dead_letters + 1] = id end
+  if batch then
+    count_in_batch(batch, to, 1)
+    append(finished_ids, 'batched', id)
+    finished_in_batch[batch] = finished_in_batch[batch] or {}
+    append(finished_in_batch[batch], to, id)
+  else
+    append(finished_ids, to, id)
+  end
+end
+
+local function pairs_of(lists)
+  local flat = {}
+  for name, list in pairs(lists) do flat[#flat + 1] = name; flat[#flat + 1] = table.concat(list, ' ') end
+  return flat
+end
+
+local function commit_batches()
+  for batch, counts in pairs(batch_counts) do
+    for name, n in pairs(counts) do redis.call('HINCRBY', batch_key(batch), name, n) end
+    local c = redis.call('HMGET', batch_key(batch), 'total', 'completed', 'failed', 'cancelled', 'expired', 'created_at')
+    local open = (tonumber(c[1]) or 0) - (tonumber(c[2]) or 0) - (tonumber(c[3]) or 0) - (tonumber(c[4]) or 0)
+      - (tonumber(c[5]) or 0)
+    if not c[6] then redis.call('HSET', batch_key(batch), 'created_at', now) end
+    -- Score 0 while tasks are open, else the moment at which the last one finished: retention starts there.
+    redis.call('ZADD', K.batches, open > 0 and 0 or now, batch)
+  end
+  for batch, lists in pairs(finished_in_batch) do
+    redis.call('XADD', batch_finished_key(batch), '*', unpack(pairs_of(lists)))
+  end
+end
+
+-- Entries of the fair set at or below V say nothing any more; a few go with each call.
+local function drop_idle_tenants(band)
+  local idle = redis.call('ZRANGE', K.fair, band * WIDTH, band * WIDTH + V[band], 'BYSCORE', 'LIMIT', 0, 20)
+  if #idle > 0 then redis.call('ZREM', K.fair, unpack(idle)) end
+  -- Far from overflow, and only while the band is empty, its counter starts again.
+  if V[band] > WIDTH / 2 and redis.call('ZCOUNT', K.pending, band * WIDTH, (band + 1) * WIDTH - 1) == 0 then
+    local old = redis.call('ZRANGE', K.fair, band * WIDTH, (band + 1) * WIDTH - 1, 'BYSCORE', 'LIMIT', 0, 500)
+    if #old > 0 then redis.call('ZREM', K.fair, unpack(old)) end
+    if #old < 500 then V[band] = 0 end
+  end
+end
+
+local bands_claimed = {}
+local function commit(by)
+  flush_pending()
+  local set = { 'seen_at', now, 'recover_after', recover_after, 'upkeep_at', upkeep_at }
+  if stored_lease then set[7], set[8] = 'lease', stored_lease end
+  for band in pairs(bands_claimed) do
+    drop_idle_tenants(band)
+    set[#set + 1] = 'v' .. band
+    set[#set + 1] = V[band]
+  end
+  redis.call('HSET', K.stats, unpack(set))
+  local fair = {}
+  for member, score in pairs(next_start_changed) do fair[#fair + 1] = score; fair[#fair + 1] = member end
+  if #fair > 0 then redis.call('ZADD', K.fair, unpack(fair)) end
+  if #dead_letters > 0 then redis.call('ZADD', K.dead, unpack(dead_letters)) end
+  commit_batches()
+  if next(finished_ids) then redis.call('XADD', K.finished, '*', unpack(pairs_of(finished_ids))) end
+  for name, n in pairs(counted) do redis.call('HINCRBY', K.stats, name, n) end
+  if next(moved) then
+    redis.call('XADD', K.events, 'MAXLEN', '~', tonumber(meta[8]) or 2000, '*', 'by', by, unpack(pairs_of(moved)))
+  end
+  -- The doorbell holds one mark at most, and wakes one waiting node, which wakes the next if it leaves work behind.
+  if ring and not paused and redis.call('ZCARD', K.pending) > 0
+    and not (concurrency and redis.call('ZCARD', K.running) >= concurrency) then
+    redis.call('ZADD', K.bell, 0, 'ring')
+  end
+end

@@ -1,0 +1,116 @@
+//! What operators do to tasks and queues: `cancel.lua`, `retry.lua`, `prioritise.lua`, `purge.lua`, `configure.lua`.
+
+use super::{
+    script::{CANCEL, CONFIGURE, PRIORITISE, PURGE, RETRY},
+    Queue, Result, PRODUCER,
+};
+use crate::model::{NodeId, Priority, State, TaskId};
+
+/// What became of a task that was to be cancelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is cancelled.
+    Done,
+    /// It runs on this node, which is to be told; the node, or recovery, settles it.
+    Asked(Option<NodeId>),
+    /// Too late: it is in this final state.
+    Final(State),
+    /// No such task.
+    Unknown,
+}
+
+/// One step of a purge.
+#[derive(Debug)]
+pub struct Purged {
+    /// Tasks deleted in this step.
+    pub deleted: u64,
+    /// Where to go on; none when nothing is left.
+    pub cursor: Option<String>,
+}
+
+/// Settings of a queue; what is `None` stays as it is, `Some(None)` goes back to the default.
+#[derive(Debug, Clone, Default)]
+pub struct QueueSettings {
+    /// Claims stop; submitting goes on.
+    pub paused: Option<bool>,
+    /// Tasks that may wait; more are refused. No limit by default.
+    pub max_length: Option<Option<u64>>,
+    /// Tasks that may run at once, in the whole fleet. No limit by default.
+    pub concurrency: Option<Option<u64>>,
+    /// Tasks with the same concurrency key that may run at once. Default 1.
+    pub key_concurrency: Option<Option<u64>>,
+    /// How long finished tasks are kept, microseconds. Default 24 h.
+    pub retention: Option<Option<u64>>,
+    /// How long failed tasks are kept, microseconds. Default 30 d.
+    pub dead_retention: Option<Option<u64>>,
+    /// Entries that the event log keeps, about. Default 2000.
+    pub events: Option<Option<u64>>,
+}
+
+impl QueueSettings {
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        let number = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
+        let mut pairs: Vec<(&'static str, String)> = [
+            ("max_length", self.max_length),
+            ("concurrency", self.concurrency),
+            ("key_concurrency", self.key_concurrency),
+            ("retention", self.retention),
+            ("dead_retention", self.dead_retention),
+            ("events", self.events),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| value.map(|value| (name, number(value))))
+        .collect();
+        if let Some(paused) = self.paused {
+            pairs.push(("paused", if paused { "1".into() } else { String::new() }));
+        }
+        pairs
+    }
+}
+
+impl Queue {
+    async fn on_each(&self, script: &'static super::Script, first: &[&str], ids: &[TaskId]) -> Result<Vec<String>> {
+        let args: Vec<&str> = [PRODUCER].into_iter().chain(first.iter().copied()).chain(ids.iter().map(TaskId::as_str)).collect();
+        self.run(script, &args).await
+    }
+
+    /// Cancels tasks, at most 500 a call.
+    pub async fn cancel(&self, ids: &[TaskId]) -> Result<Vec<Cancelled>> {
+        let words = self.on_each(&CANCEL, &[], ids).await?;
+        Ok(words
+            .iter()
+            .map(|word| match (word.strip_prefix("cancelling "), word.parse::<State>()) {
+                (Some(node), _) => Cancelled::Asked(NodeId::new(node).ok()),
+                // An earlier cancel of the same task is reported as such, and is no failure.
+                (None, Ok(State::Cancelled)) => Cancelled::Done,
+                (None, Ok(state)) => Cancelled::Final(state),
+                (None, Err(_)) => Cancelled::Unknown,
+            })
+            .collect())
+    }
+
+    /// Gives failed, cancelled or expired tasks another life, at most 500 a call. Tells each task's state afterwards.
+    pub async fn retry(&self, ids: &[TaskId]) -> Result<Vec<Option<State>>> {
+        Ok(self.on_each(&RETRY, &[], ids).await?.iter().map(|word| word.parse().ok()).collect())
+    }
+
+    /// Changes the priority of tasks that are not final, at most 500 a call. Tells each task's state.
+    pub async fn prioritise(&self, ids: &[TaskId], priority: Priority) -> Result<Vec<Option<State>>> {
+        let words = self.on_each(&PRIORITISE, &[priority.as_str()], ids).await?;
+        Ok(words.iter().map(|word| word.parse().ok()).collect())
+    }
+
+    /// Deletes some tasks of a state. Begin with no cursor and go on until there is none.
+    pub async fn purge(&self, state: State, cursor: Option<&str>) -> Result<Purged> {
+        let args: &[&str] = &[PRODUCER, state.as_str(), cursor.unwrap_or("-")];
+        let (deleted, cursor): (u64, String) = self.run(&PURGE, &args).await?;
+        Ok(Purged { deleted, cursor: (!cursor.is_empty()).then_some(cursor) })
+    }
+
+    /// Changes settings of the queue.
+    pub async fn configure(&self, settings: &QueueSettings) -> Result<()> {
+        let mut args = vec![PRODUCER.to_owned()];
+        args.extend(settings.pairs().into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
+        self.run::<String>(&CONFIGURE, &args).await.map(drop)
+    }
+}

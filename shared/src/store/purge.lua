@@ -1,0 +1,56 @@
+-- Deletes up to STEP tasks of one state with their records. Call again until it answers 0.
+--   transition: pending>none purged
+--   transition: scheduled>none purged
+--   transition: parked>none purged
+--   transition: completed>none purged
+--   transition: failed>none purged
+--   transition: cancelled>none purged
+--   transition: expired>none purged
+-- KEYS   the queue's fixed keys (lua/queue.lua)
+-- ARGV   by, state, cursor of the finished log ('-' to begin; used for completed, cancelled, expired)
+-- reply  { number deleted, next cursor or '' when there is nothing more }
+-- events one entry
+-- cost   3 commands a task
+
+redis.call('ZREM', K.running, '') -- frees nothing, but lets the script pass at maxmemory
+local state, cursor = ARGV[2], ARGV[3]
+local WAITING = { pending = K.pending, scheduled = K.scheduled, parked = K.parked, failed = K.dead }
+local ids, next_cursor, deleted = {}, '', 0
+
+if WAITING[state] then
+  ids = redis.call('ZRANGE', WAITING[state], 0, STEP - 1)
+  if #ids == STEP then next_cursor = '-' end
+else
+  -- The log keeps its entries: they are skipped later, since their records are gone.
+  for _, entry in ipairs(redis.call('XRANGE', K.finished, cursor, '+', 'COUNT', 1)) do
+    next_cursor = '(' .. entry[1]
+    for i = 1, #entry[2], 2 do
+      if entry[2][i] == state or entry[2][i] == 'batched' then
+        for id in string.gmatch(entry[2][i + 1], '%S+') do ids[#ids + 1] = id end
+      end
+    end
+  end
+end
+local gone = {}
+for _, id in ipairs(ids) do
+  local t = redis.call('HMGET', task_key(id), 'state', 'attempt', 'batch', 'concurrency_key')
+  if t[1] == state then
+    gone[#gone + 1] = task_key(id)
+    gone[#gone + 1] = payload_key(id)
+    if WAITING[state] then redis.call('ZREM', WAITING[state], id) end
+    if state == 'parked' then unpark(id, t[4]) end
+    if t[3] then
+      count_in_batch(t[3], 'total', -1)
+      if state == 'completed' or state == 'failed' or state == 'cancelled' or state == 'expired' then
+        count_in_batch(t[3], state, -1)
+      end
+    end
+    note(state, 'none', 'purged', id, t[2])
+    deleted = deleted + 1
+  elseif WAITING[state] and not t[1] then
+    redis.call('ZREM', WAITING[state], id) -- an entry without a record: nothing else would ever remove it
+  end
+end
+if #gone > 0 then redis.call('UNLINK', unpack(gone)) end
+commit(ARGV[1])
+return { deleted, next_cursor }

@@ -1,0 +1,119 @@
+//! The scripts: one Lua file per atomic change, composed with the parts that it needs.
+
+use std::sync::LazyLock;
+
+use redis::{ErrorKind, FromRedisValue, RedisError, ServerErrorKind, ToRedisArgs};
+
+use super::{Store, StoreError};
+
+/// A script that Redis runs as one step.
+#[derive(Debug)]
+pub struct Script {
+    /// The name of its file and of the method that calls it.
+    pub name: &'static str,
+    /// Its own file, with the header.
+    pub own: &'static str,
+    source: String,
+    sha: String,
+}
+
+impl Script {
+    fn new(name: &'static str, parts: &[&str], own: &'static str) -> Self {
+        let source = parts.iter().copied().chain([own]).collect::<Vec<_>>().join("\n");
+        let sha = redis::Script::new(&source).get_hash().to_owned();
+        Self { name, own, source, sha }
+    }
+}
+
+const QUEUE: &str = include_str!("lua/queue.lua");
+const UPKEEP: &str = include_str!("lua/upkeep.lua");
+
+macro_rules! scripts {
+    ($($name:ident = $text:literal, [$($part:expr),*];)*) => {
+        $(pub(super) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new($text, &[$($part),*], include_str!(concat!($text, ".lua"))));)*
+
+        /// Every script.
+        pub fn all() -> Vec<&'static Script> {
+            vec![$(&$name),*]
+        }
+    };
+}
+
+scripts! {
+    AUDIT = "audit", [];
+    BEAT = "beat", [];
+    CANCEL = "cancel", [QUEUE];
+    CONFIGURE = "configure", [QUEUE];
+    EXTEND = "extend", [QUEUE, UPKEEP];
+    PRIORITISE = "prioritise", [QUEUE];
+    PURGE = "purge", [QUEUE];
+    RETRY = "retry", [QUEUE];
+    SETTLE_AND_CLAIM = "settle_and_claim", [QUEUE, UPKEEP];
+    SUBMIT = "submit", [QUEUE];
+}
+
+impl Store {
+    /// Runs `script`; where Redis does not have it (first use, restart, `SCRIPT FLUSH`), sends it whole.
+    pub(super) async fn run<T: FromRedisValue>(
+        &self,
+        script: &'static Script,
+        keys: &[&str],
+        args: &(impl ToRedisArgs + Sync),
+    ) -> Result<T, StoreError> {
+        let command = |verb: &str, script: &str| {
+            let mut command = redis::cmd(verb);
+            command.arg(script).arg(keys.len()).arg(keys).arg(args);
+            command
+        };
+        let mut connection = self.connection.clone();
+        let first: Result<T, RedisError> = command("EVALSHA", &script.sha).query_async(&mut connection).await;
+        match first {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                command("EVAL", &script.source).query_async(&mut connection).await
+            }
+            other => other,
+        }
+        .map_err(|error| self.error(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::{event::parse_transition, state};
+
+    fn transitions(script: &Script) -> BTreeSet<&'static str> {
+        script.own.lines().filter_map(|line| line.strip_prefix("--   transition: ")).map(str::trim).collect()
+    }
+
+    #[test]
+    fn the_headers_and_the_state_table_tell_the_same() {
+        let in_headers: BTreeSet<&str> = all().into_iter().flat_map(transitions).collect();
+        let in_table: BTreeSet<String> = state::TABLE
+            .iter()
+            .map(|row| format!("{}>{} {}", state::word(row.from), state::word(row.to), row.reason))
+            .collect();
+        assert_eq!(in_headers, in_table.iter().map(String::as_str).collect());
+        assert!(in_headers.iter().all(|field| parse_transition(field).is_some()));
+    }
+
+    #[test]
+    fn every_header_says_what_a_caller_must_know() {
+        for script in all() {
+            for part in ["-- KEYS ", "-- ARGV ", "-- reply ", "-- cost "] {
+                assert!(script.own.contains(part), "{}.lua has no line `{part}`", script.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_script_opts_into_features_of_newer_servers_or_builds_keys_by_hand() {
+        for script in all() {
+            assert!(!script.source.contains("#!lua"), "{}: at maxmemory such a script is refused whole", script.name);
+            assert!(!script.own.contains("'wl:"), "{}: a key is spelled out", script.name);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What kind of Redis is on the other side, and whether Windlass may trust it with tasks.
+
+use std::collections::HashMap;
+
+use super::{Result, Store, StoreError};
+use crate::model::Micros;
+
+/// What `INFO` says that matters to us.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct ServerFacts {
+    /// `redis` or `valkey`.
+    pub server: String,
+    /// Its own version.
+    pub version: String,
+    /// The Redis version that it is compatible with (they differ for Valkey).
+    pub redis_version: String,
+    /// What it does when memory runs out; must be `noeviction`.
+    pub eviction: String,
+    /// Limit in bytes, 0 for none.
+    pub maxmemory: u64,
+    /// Bytes in use.
+    pub used_memory: u64,
+    /// Whether the append-only file is on.
+    pub aof: bool,
+    /// Seconds since it last wrote a snapshot; none if it was told not to, or it cannot be known.
+    pub last_snapshot: Option<i64>,
+    /// `master` or `slave`.
+    pub role: String,
+    /// Replicas that are connected.
+    pub replicas: u32,
+    /// Clients that are connected.
+    pub clients: u64,
+}
+
+impl Store {
+    /// Asks the server about itself.
+    pub async fn server(&self) -> Result<ServerFacts> {
+        let info: String = self.command(&redis::cmd("INFO")).await?;
+        let fields: HashMap<&str, &str> = info.lines().filter_map(|line| line.split_once(':')).collect();
+        let text = |name: &str| fields.get(name).map_or_else(String::new, |value| (*value).to_owned());
+        let number = |name: &str| fields.get(name).and_then(|value| value.parse().ok()).unwrap_or(0);
+        let redis_version = text("redis_version");
+        let valkey = fields.get("valkey_version");
+        Ok(ServerFacts {
+            server: if valkey.is_some() { "valkey".into() } else { "redis".into() },
+            version: valkey.map_or_else(|| redis_version.clone(), |version| (*version).to_owned()),
+            redis_version,
+            eviction: text("maxmemory_policy"),
+            maxmemory: number("maxmemory"),
+            used_memory: number("used_memory"),
+            aof: text("aof_enabled") == "1",
+            last_snapshot: fields.get("rdb_last_save_time").and_then(|value| value.parse().ok()),
+            role: text("role"),
+            replicas: u32::try_from(number("connected_slaves")).unwrap_or(u32::MAX),
+            clients: number("connected_clients"),
+        })
+    }
+
+    /// Redis's clock.
+    pub async fn now(&self) -> Result<Micros> {
+        let (seconds, micros): (i64, i64) = self.command(&redis::cmd("TIME")).await?;
+        Ok(Micros(seconds * 1_000_000 + micros))
+    }
+}
+
+impl ServerFacts {
+    /// Refuses a server below 7.0, or one that evicts keys unless `allow_eviction`.
+    pub fn check(&self, allow_eviction: bool) -> Result<()> {
+        let major = self.redis_version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        if major.is_none_or(|major| major < 7) {
+            return Err(StoreError::TooOld(self.version.clone()));
+        }
+        if self.eviction != "noeviction" && !self.eviction.is_empty() && !allow_eviction {
+            return Err(StoreError::Evicting(self.eviction.clone()));
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Notes the protocol that this fleet speaks, and refuses to join one that speaks a newer one.
+    pub async fn agree_on_protocol(&self) -> Result<()> {
+        let ours = crate::PROTOCOL_VERSION;
+        let key = self.keys.protocol();
+        let noted: Option<u32> =
+            self.command(redis::cmd("SET").arg(key).arg(ours).arg("NX").arg("GET")).await?;
+        match noted {
+            Some(theirs) if theirs > ours => Err(StoreError::NewerProtocol { theirs, ours }),
+            _ => Ok(()),
+        }
+    }
+}

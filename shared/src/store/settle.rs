@@ -1,0 +1,151 @@
+//! Settling attempts and claiming tasks in one call: `settle_and_claim.lua`.
+
+use std::time::Duration;
+
+use redis::RedisWrite;
+
+use super::{script::SETTLE_AND_CLAIM, Queue, Result, StoreError};
+use crate::model::{time::micros, Micros, NodeId, Reason, State, TaskId, TaskRecord, TaskRef};
+
+/// How an attempt ended, as the node that ran it says.
+#[derive(Debug, Clone)]
+pub struct Settle {
+    /// The task.
+    pub id: TaskId,
+    /// The attempt: with the node's id, the fencing token.
+    pub attempt: u32,
+    /// Where it goes: completed, failed, cancelled, scheduled (after `delay`) or pending.
+    pub to: State,
+    /// Why.
+    pub reason: Reason,
+    /// For `scheduled`.
+    pub delay: Duration,
+    /// JSON text, or empty.
+    pub error: String,
+    /// JSON text, or empty.
+    pub result: String,
+}
+
+/// What a node asks in one call.
+#[derive(Debug)]
+pub struct SettleAndClaim<'a> {
+    /// Who asks.
+    pub node: &'a NodeId,
+    /// New for each call, the same when a call is repeated because its reply was lost.
+    pub nonce: &'a str,
+    /// For how long claimed tasks are leased.
+    pub lease: Duration,
+    /// How many tasks it can start.
+    pub want: usize,
+    /// Lost leases after which a task is given up.
+    pub max_crashes: u32,
+    /// Attempts that ended.
+    pub settles: &'a [Settle],
+}
+
+/// What became of a settled attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is committed.
+    Ok,
+    /// Refused: the lease belongs to another attempt or to nobody.
+    Stale,
+    /// Refused: the task was deleted.
+    Gone,
+}
+
+/// A task that the node may run until its lease ends.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The record, payload included, as of the claim.
+    pub task: TaskRecord,
+}
+
+/// What Redis answered.
+#[derive(Debug)]
+pub struct SettledAndClaimed {
+    /// One for each settled attempt, in order.
+    pub settled: Vec<Settled>,
+    /// Tasks to run, in order.
+    pub claimed: Vec<Claimed>,
+    /// When a task falls due or a lease runs out, if fewer tasks came than were wanted.
+    pub next: Option<Micros>,
+    /// Redis's clock.
+    pub now: Micros,
+}
+
+struct Args<'a>(&'a SettleAndClaim<'a>);
+
+impl redis::ToRedisArgs for Args<'_> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        let call = self.0;
+        out.write_arg(call.node.as_str().as_bytes());
+        out.write_arg(call.nonce.as_bytes());
+        out.write_arg_fmt(micros(call.lease));
+        out.write_arg_fmt(call.want);
+        out.write_arg_fmt(call.max_crashes);
+        out.write_arg_fmt(call.settles.len());
+        for settle in call.settles {
+            out.write_arg(settle.id.as_str().as_bytes());
+            out.write_arg_fmt(settle.attempt);
+            out.write_arg(settle.to.as_str().as_bytes());
+            out.write_arg(settle.reason.as_str().as_bytes());
+            out.write_arg_fmt(micros(settle.delay));
+            out.write_arg(settle.error.as_bytes());
+            out.write_arg(settle.result.as_bytes());
+        }
+    }
+}
+
+type Reply = (Vec<String>, Vec<Vec<Vec<u8>>>, i64, i64);
+
+impl Queue {
+    /// Settles attempts and claims tasks, in one step. Safe to repeat with the same nonce.
+    pub async fn settle_and_claim(&self, call: &SettleAndClaim<'_>) -> Result<SettledAndClaimed> {
+        let claimed_key = self.keys.claimed(call.node);
+        let keys: Vec<&str> = self.keys.fixed.iter().map(String::as_str).chain([claimed_key.as_str()]).collect();
+        let (settled, claimed, next, now): Reply = self.store.run(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?;
+        Ok(SettledAndClaimed {
+            settled: settled.iter().map(|word| parse(word)).collect::<Result<_>>()?,
+            claimed: claimed.into_iter().filter_map(|fields| self.claimed(fields)).collect(),
+            next: (next > 0).then_some(Micros(next)),
+            now: Micros(now),
+        })
+    }
+
+    fn claimed(&self, flat: Vec<Vec<u8>>) -> Option<Claimed> {
+        let mut texts = flat.into_iter().map(lossy);
+        let (id, payload) = (texts.next()?, texts.next()?);
+        // An id that is not a valid name was not written by us: its lease will lapse, and the audit names it.
+        let reference = TaskRef { queue: self.name.clone(), id: TaskId::new(id).ok()? };
+        let mut task = TaskRecord::from_fields(reference, pairs(texts));
+        if payload.is_empty() {
+            task.fault.get_or_insert_with(|| "its payload is gone".into());
+        }
+        task.payload = payload;
+        Some(Claimed { task })
+    }
+}
+
+fn parse(word: &str) -> Result<Settled> {
+    match word {
+        "ok" => Ok(Settled::Ok),
+        "stale" => Ok(Settled::Stale),
+        "gone" => Ok(Settled::Gone),
+        other => Err(StoreError::Unexpected(format!("settle_and_claim said {other:?}"))),
+    }
+}
+
+/// Bytes of a record as text: whoever wrote them, reading them never fails.
+pub(super) fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Field and value in turn, as pairs.
+pub(super) fn pairs(mut texts: impl Iterator<Item = String>) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+        pairs.push((name, value));
+    }
+    pairs
+}

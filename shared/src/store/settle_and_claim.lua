@@ -1,0 +1,203 @@
+-- Settles attempts and claims tasks for the freed slots, in one call.
+--   transition: running>completed completed
+--   transition: running>failed failed
+--   transition: running>failed exhausted
+--   transition: running>scheduled retrying
+--   transition: running>scheduled unknown_type
+--   transition: running>pending interrupted
+--   transition: running>cancelled cancelled
+--   transition: pending>running claimed
+--   transition: pending>parked parked
+--   transition: pending>expired expired
+-- KEYS   the queue's fixed keys (lua/queue.lua), then the node's last claim (a string with a TTL)
+-- ARGV   node, nonce, lease us, want, most crashes, n, then for each attempt to settle: id, attempt,
+--        state it goes to, reason, delay us, error JSON or '', result JSON or ''
+-- reply  { for each settled attempt 'ok' | 'stale' | 'gone' },
+--        { for each claimed task { id, payload, field, value, ... } }, next moment us or 0, now us
+-- events one entry
+-- cost   4 commands a task (2 to claim, 2 to settle) and about 15 a call
+-- Only the attempt that holds the lease may settle: state, attempt number and node must match. The same nonce again
+-- (the reply was lost) settles nothing twice and answers the same tasks.
+
+local node, nonce, lease, want = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local max_crashes, n = tonumber(ARGV[5]), tonumber(ARGV[6])
+local last_claim = KEYS[15]
+lease_of_node(lease)
+
+local function answer(settled, claimed, next_moment)
+  -- Times leave as text: Lua's numbers become 64-bit integers in a reply, which is exact here, but text says so.
+  return { settled, claimed, string.format('%.0f', next_moment), string.format('%.0f', now) }
+end
+local function with_payloads(claimed, ids)
+  if #ids == 0 then return claimed end
+  local keys = {}
+  for i, id in ipairs(ids) do keys[i] = payload_key(id) end
+  for i, payload in ipairs(redis.call('MGET', unpack(keys))) do claimed[i][2] = payload or '' end
+  return claimed
+end
+
+local function replay(last)
+  local settled, claimed, ids = {}, {}, {}
+  local words, list = string.match(last, '^[^\n]*\n([^\n]*)\n(.*)$')
+  for word in string.gmatch(words, '%S+') do settled[#settled + 1] = word end
+  for id, attempt in string.gmatch(list, '(%S+)#(%d+)') do
+    local t = redis.call('HMGET', task_key(id), 'state', 'attempt', 'node')
+    if t[1] == 'running' and t[2] == attempt and t[3] == node then
+      local task = { id, '', unpack(redis.call('HGETALL', task_key(id))) }
+      claimed[#claimed + 1] = task
+      ids[#ids + 1] = id
+    end
+  end
+  return settled, with_payloads(claimed, ids)
+end
+
+local function settle()
+  local replies, accepted, leaving, once = {}, {}, { '' }, {}
+  for i = 1, n do
+    local a = 7 + (i - 1) * 7
+    local t = redis.call('HMGET', task_key(ARGV[a]), 'state', 'attempt', 'node', 'batch', 'concurrency_key')
+    if not t[1] then
+      replies[i] = 'gone'
+    elseif once[ARGV[a]] or t[1] ~= 'running' or t[2] ~= ARGV[a + 1] or t[3] ~= node then
+      replies[i] = 'stale'
+      count('stale', 1)
+    else
+      replies[i] = 'ok'
+      accepted[#accepted + 1] = { a, t }
+      leaving[#leaving + 1] = ARGV[a]
+      once[ARGV[a]] = true
+    end
+  end
+  -- The first write frees memory (even if it removes nothing), so that Redis lets this script pass at maxmemory.
+  redis.call('ZREM', K.running, unpack(leaving))
+  return replies, accepted
+end
+
+-- A task that goes on later: its next state depends on what happened to it meanwhile.
+local function put_back(id, to, reason, delay, err, t)
+  local key = task_key(id)
+  local r = redis.call('HMGET', key, 'cancel', 'retries', 'interruptions', 'score', 'priority', 'tenant', 'weight',
+    'unknown_since')
+  if r[1] then return finish(id, 'running', 'cancelled', 'cancelled', t[2], t[4]) end
+  local fields = { 'state', to, 'reason', reason }
+  local function set(name, value) fields[#fields + 1] = name; fields[#fields + 1] = value end
+  if err ~= '' then set('error', err) end
+  if reason == 'retrying' then set('retries', (tonumber(r[2]) or 0) + 1) end
+  if reason == 'interrupted' then set('interruptions', (tonumber(r[3]) or 0) + 1) end
+  if reason == 'unknown_type' and not r[8] then set('unknown_since', now) end
+  if to == 'scheduled' then
+    set('due_at', now + delay)
+    redis.call('ZADD', K.scheduled, now + delay, id)
+    upkeep_by(now + delay)
+  else
+    make_pending(id, kept_score(r[4], r[5], r[6], r[7]))
+  end
+  redis.call('HSET', key, unpack(fields))
+  note('running', to, reason, id, t[2])
+end
+
+local function apply(accepted)
+  for _, item in ipairs(accepted) do
+    local a, t = item[1], item[2]
+    local id, to, reason, err, result = ARGV[a], ARGV[a + 2], ARGV[a + 3], ARGV[a + 5], ARGV[a + 6]
+    if to == 'completed' then
+      finish(id, 'running', to, reason, t[2], t[4], 'result', result)
+    elseif to == 'failed' then
+      finish(id, 'running', to, reason, t[2], t[4], 'error', err)
+    elseif to == 'cancelled' then
+      finish(id, 'running', to, reason, t[2], t[4])
+    else
+      put_back(id, to, reason, tonumber(ARGV[a + 4]), err, t)
+    end
+    if t[5] then release_key(t[5]) end
+  end
+  flush_pending()
+end
+
+local function park(id, score, concurrency_key, attempt)
+  redis.call('ZADD', K.parked, score, id)
+  redis.call('ZADD', parked_key(concurrency_key), score, id)
+  redis.call('HSET', task_key(id), 'state', 'parked', 'reason', 'parked')
+  note('pending', 'parked', 'parked', id, attempt)
+end
+
+-- One popped task: expired, parked, or leased to the node. Returns what the node is told, if it got it.
+local function lease_one(id, score)
+  local key = task_key(id)
+  local task = redis.call('HGETALL', key)
+  if #task == 0 then return nil end
+  local attempt, expires_at, concurrency_key, batch = 0, nil, nil, nil
+  for i = 1, #task, 2 do
+    local name = task[i]
+    if name == 'attempt' then attempt = tonumber(task[i + 1])
+    elseif name == 'expires_at' then expires_at = tonumber(task[i + 1])
+    elseif name == 'concurrency_key' then concurrency_key = task[i + 1]
+    elseif name == 'batch' then batch = task[i + 1] end
+  end
+  if expires_at and expires_at <= now then
+    finish(id, 'pending', 'expired', 'expired', attempt, batch)
+    return nil
+  end
+  if concurrency_key then
+    if (tonumber(redis.call('HGET', K.key_counts, concurrency_key)) or 0) >= key_concurrency then
+      park(id, score, concurrency_key, attempt)
+      return nil
+    end
+    redis.call('HINCRBY', K.key_counts, concurrency_key, 1)
+  end
+  attempt = attempt + 1
+  redis.call('HSET', key, 'state', 'running', 'reason', 'claimed', 'attempt', attempt, 'node', node, 'started_at', now,
+    'score', score)
+  note('pending', 'running', 'claimed', id, attempt)
+  local told = { id, '', unpack(task) }
+  local k = #told
+  told[k + 1], told[k + 2], told[k + 3], told[k + 4] = 'attempt', tostring(attempt), 'started_at', string.format('%.0f', now)
+  told[k + 5], told[k + 6] = 'node', node
+  return told, attempt
+end
+
+local function claim()
+  local claimed, ids, marks, leases = {}, {}, {}, {}
+  if paused then return claimed, marks end
+  if concurrency then want = math.min(want, concurrency - redis.call('ZCARD', K.running)) end
+  for _ = 1, 4 do
+    if want <= #claimed then break end
+    local popped = redis.call('ZPOPMIN', K.pending, want - #claimed)
+    if #popped == 0 then break end
+    for i = 1, #popped, 2 do
+      local id, score = popped[i], tonumber(popped[i + 1])
+      local band = math.floor(score / WIDTH)
+      if score - band * WIDTH > V[band] then V[band] = score - band * WIDTH end
+      bands_claimed[band] = true
+      local told, attempt = lease_one(id, score)
+      if told then
+        claimed[#claimed + 1], ids[#ids + 1] = told, id
+        marks[#marks + 1] = id .. '#' .. attempt
+        leases[#leases + 1], leases[#leases + 2] = now + lease, id
+      end
+    end
+  end
+  if #leases > 0 then
+    redis.call('ZADD', K.running, unpack(leases))
+    upkeep_by(now + lease)
+  end
+  return with_payloads(claimed, ids), marks
+end
+
+local last = redis.call('GET', last_claim)
+if last and string.sub(last, 1, #nonce + 1) == nonce .. '\n' then
+  redis.call('ZREM', K.running, '')
+  local settled, claimed = replay(last)
+  commit(node)
+  return answer(settled, claimed, 0)
+end
+local settled, accepted = settle()
+apply(accepted)
+upkeep(max_crashes)
+local claimed, marks = claim()
+-- A node that takes only part of what waits rings for the next one.
+ring = true
+redis.call('SET', last_claim, nonce .. '\n' .. table.concat(settled, ' ') .. '\n' .. table.concat(marks, ' '),
+  'PX', 60000)
+commit(node)
+return answer(settled, claimed, #claimed < want and next_due() or 0)

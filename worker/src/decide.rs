@@ -1,0 +1,158 @@
+//! What to do about the outcome of an attempt: one pure table.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use windlass_shared::{
+    model::{
+        retry::{RetryPolicy, Verdict},
+        ErrorClass, Reason, State, TaskRecord,
+    },
+    store::Settle,
+};
+
+use crate::{executor::Failure, running::Cause};
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The executor gave a result.
+    Done(Box<RawValue>),
+    /// It failed.
+    Failed(Failure),
+    /// This node does not know the task's type; `given_up` if nobody seems to.
+    UnknownType {
+        /// Nobody knew it for a minute, and no live node does.
+        given_up: bool,
+    },
+    /// It was stopped from outside.
+    Stopped(Cause),
+}
+
+/// A task whose type a node does not know is handed back for this long, so that another can take it.
+pub(crate) const UNKNOWN_TYPE_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is told to Redis; `None` if the lease is lost, since whatever we said would be refused.
+pub(crate) fn decide(
+    task: &TaskRecord,
+    policy: &RetryPolicy,
+    outcome: Outcome,
+    max_result: usize,
+    jitter: f64,
+) -> Option<Settle> {
+    let settle = |to, reason, delay, error: Option<(ErrorClass, String)>, result: String| {
+        Some(Settle {
+            id: task.reference.id.clone(),
+            attempt: task.attempt,
+            to,
+            reason,
+            delay,
+            error: error.map(|(class, message)| error_json(class, &message)).unwrap_or_default(),
+            result,
+        })
+    };
+    let none = Duration::ZERO;
+    match outcome {
+        Outcome::Done(result) if result.get().len() > max_result => {
+            let message = format!(
+                "the result has {} bytes, at most {max_result} are allowed (setting worker.max_result)",
+                result.get().len()
+            );
+            settle(State::Failed, Reason::Failed, none, Some((ErrorClass::ResultTooLarge, message)), String::new())
+        }
+        Outcome::Done(result) => {
+            settle(State::Completed, Reason::Completed, none, None, result.get().to_owned())
+        }
+        Outcome::Failed(failure) => {
+            let verdict = if failure.permanent {
+                Verdict::Permanent
+            } else {
+                policy.decide(failure.class, task.retries, failure.retry_after, jitter)
+            };
+            let error = Some((failure.class, failure.message));
+            match verdict {
+                Verdict::RetryAfter(delay) => {
+                    settle(State::Scheduled, Reason::Retrying, delay, error, String::new())
+                }
+                Verdict::Exhausted => settle(State::Failed, Reason::Exhausted, none, error, String::new()),
+                Verdict::Permanent => settle(State::Failed, Reason::Failed, none, error, String::new()),
+            }
+        }
+        Outcome::UnknownType { given_up: false } => {
+            settle(State::Scheduled, Reason::UnknownType, UNKNOWN_TYPE_PAUSE, None, String::new())
+        }
+        Outcome::UnknownType { given_up: true } => {
+            let message = format!(
+                "no live node knows the task type {:?}: declare it in the workers' configuration ([types.{}])",
+                task.task_type, task.task_type
+            );
+            settle(State::Failed, Reason::Failed, none, Some((ErrorClass::UnknownType, message)), String::new())
+        }
+        Outcome::Stopped(Cause::Cancelled) => settle(State::Cancelled, Reason::Cancelled, none, None, String::new()),
+        Outcome::Stopped(Cause::HandBack) => settle(State::Pending, Reason::Interrupted, none, None, String::new()),
+        Outcome::Stopped(Cause::Lost) => None,
+    }
+}
+
+/// Longest message that is stored with a task.
+const LONGEST_MESSAGE: usize = 4096;
+
+fn error_json(class: ErrorClass, message: &str) -> String {
+    let end = message.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST_MESSAGE).last();
+    let message = if message.len() > LONGEST_MESSAGE { &message[..end.unwrap_or(0)] } else { message };
+    serde_json::json!({ "class": class.as_str(), "message": message }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_shared::model::{QueueName, TaskId, TaskRef};
+
+    use super::*;
+
+    fn task() -> TaskRecord {
+        let reference = TaskRef { queue: QueueName::default_queue(), id: TaskId::new("t").unwrap() };
+        let fields = [("type", "noop"), ("attempt", "3"), ("retries", "1")];
+        TaskRecord::from_fields(reference, fields.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec())
+    }
+
+    fn decided(outcome: Outcome) -> Option<(State, Reason)> {
+        decide(&task(), &RetryPolicy { max_attempts: 3, ..RetryPolicy::default() }, outcome, 10, 1.0)
+            .map(|settle| (settle.to, settle.reason))
+    }
+
+    #[test]
+    fn each_outcome_has_one_consequence() {
+        let raw = |text: &str| RawValue::from_string(text.into()).unwrap();
+        let failed = |class| Outcome::Failed(Failure::new(class, "x"));
+        let permanent = Outcome::Failed(Failure { permanent: true, ..Failure::new(ErrorClass::ExitCode, "x") });
+        for (outcome, expected) in [
+            (Outcome::Done(raw("1")), Some((State::Completed, Reason::Completed))),
+            (Outcome::Done(raw("\"a long result\"")), Some((State::Failed, Reason::Failed))),
+            (failed(ErrorClass::Timeout), Some((State::Scheduled, Reason::Retrying))),
+            (failed(ErrorClass::BadRequest), Some((State::Failed, Reason::Failed))),
+            (permanent, Some((State::Failed, Reason::Failed))),
+            (Outcome::UnknownType { given_up: false }, Some((State::Scheduled, Reason::UnknownType))),
+            (Outcome::UnknownType { given_up: true }, Some((State::Failed, Reason::Failed))),
+            (Outcome::Stopped(Cause::Cancelled), Some((State::Cancelled, Reason::Cancelled))),
+            (Outcome::Stopped(Cause::HandBack), Some((State::Pending, Reason::Interrupted))),
+            (Outcome::Stopped(Cause::Lost), None),
+        ] {
+            let shown = format!("{outcome:?}");
+            assert_eq!(decided(outcome), expected, "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_last_attempt_exhausts() {
+        let policy = RetryPolicy { max_attempts: 2, ..RetryPolicy::default() };
+        let outcome = Outcome::Failed(Failure::new(ErrorClass::Server, "x"));
+        let settle = decide(&task(), &policy, outcome, 10, 1.0).unwrap();
+        assert_eq!((settle.to, settle.reason), (State::Failed, Reason::Exhausted));
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let json = error_json(ErrorClass::Internal, &"ü".repeat(5000));
+        assert!(json.len() < 4300 && serde_json::from_str::<serde_json::Value>(&json).is_ok());
+    }
+}

@@ -1,0 +1,254 @@
+//! The dispatcher: grants free slots to queues by weight, claims for them, starts attempts, and settles what ended.
+//!
+//! A slot is free as soon as its executor ends. Each queue has at most one call in flight; what ends meanwhile goes
+//! with the next one, so batches form by themselves under load and a lone result goes out at once.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{future::BoxFuture, stream::FuturesUnordered, StreamExt};
+use tokio::{
+    sync::mpsc,
+    time::{sleep_until, Instant},
+};
+use windlass_shared::{
+    model::{id::new_id, TaskRef},
+    store::{Claimed, Queue, Settle, SettleAndClaim, Settled, SettledAndClaimed},
+};
+
+use crate::{
+    attempt,
+    executor::Progress,
+    node::{Hint, Node, Phase},
+};
+
+/// Settled or claimed in one call at the most, so that Redis is never busy with it for long.
+const MOST_PER_CALL: usize = 250;
+
+/// What the dispatcher knows of a queue.
+#[derive(Default)]
+struct Lane {
+    /// A claim may find something.
+    work: bool,
+    /// When something falls due.
+    due: Option<Instant>,
+    /// Slots granted and not used yet.
+    credit: usize,
+    /// Attempts that ended and are not settled yet.
+    ready: Vec<Settle>,
+    /// How many tasks the call in flight asks for.
+    in_flight: Option<usize>,
+    /// State of the smooth weighted rotation.
+    turn: i64,
+}
+
+struct Reply {
+    lane: usize,
+    want: usize,
+    settles: Vec<Settle>,
+    answer: SettledAndClaimed,
+}
+
+/// An attempt that ended: its queue's lane, the task, and what to tell Redis.
+struct Ended {
+    lane: usize,
+    task: TaskRef,
+    settle: Option<Settle>,
+}
+
+pub(crate) struct Dispatcher {
+    node: Arc<Node>,
+    lanes: Vec<Lane>,
+    executing: usize,
+    ended: (mpsc::UnboundedSender<Ended>, mpsc::UnboundedReceiver<Ended>),
+    calls: FuturesUnordered<BoxFuture<'static, Reply>>,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(node: Arc<Node>) -> Self {
+        let lanes = node.served.iter().map(|_| Lane { work: true, ..Lane::default() }).collect();
+        Self { node, lanes, executing: 0, ended: mpsc::unbounded_channel(), calls: FuturesUnordered::new() }
+    }
+
+    /// Runs until the node leaves and everything it held is settled.
+    pub(crate) async fn run(mut self, mut hints: mpsc::UnboundedReceiver<Hint>) {
+        let node = Arc::clone(&self.node);
+        let mut phase = node.phase.subscribe();
+        loop {
+            self.grant();
+            self.call();
+            self.tell_hunger();
+            if self.over() {
+                return;
+            }
+            let due = self.lanes.iter().filter_map(|lane| lane.due).min();
+            tokio::select! {
+                Some(ended) = self.ended.1.recv() => self.take_ended(ended),
+                Some(reply) = self.calls.next() => self.take_reply(reply),
+                Some(hint) = hints.recv() => self.take_hint(hint),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.take_due(),
+                _ = phase.changed() => {}
+            }
+            while let Ok(ended) = self.ended.1.try_recv() {
+                self.take_ended(ended);
+            }
+        }
+    }
+
+    /// Leaving, and nothing is left to run or to tell.
+    fn over(&self) -> bool {
+        self.node.phase() >= Phase::Draining
+            && self.executing == 0
+            && self.calls.is_empty()
+            && self.lanes.iter().all(|lane| lane.ready.is_empty())
+    }
+
+    fn free(&self) -> usize {
+        let promised: usize = self.lanes.iter().map(|lane| lane.credit + lane.in_flight.unwrap_or(0)).sum();
+        self.node.limits.concurrency.saturating_sub(self.executing + promised)
+    }
+
+    /// Grants each free slot to the queue whose turn it is, among those that may have work.
+    fn grant(&mut self) {
+        if self.node.phase() != Phase::Active {
+            self.lanes.iter_mut().for_each(|lane| lane.credit = 0);
+            return;
+        }
+        for _ in 0..self.free() {
+            let total: i64 = self.weights().map(|(_, weight)| weight).sum();
+            let weights: Vec<_> = self.weights().collect();
+            for (index, weight) in weights {
+                self.lanes[index].turn += weight;
+            }
+            let Some(next) = (0..self.lanes.len()).filter(|i| self.lanes[*i].work).max_by_key(|i| self.lanes[*i].turn)
+            else {
+                return;
+            };
+            self.lanes[next].turn -= total;
+            self.lanes[next].credit += 1;
+        }
+    }
+
+    fn weights(&self) -> impl Iterator<Item = (usize, i64)> {
+        let served = &self.node.served;
+        self.lanes.iter().enumerate().filter(|(_, lane)| lane.work).map(|(i, _)| (i, i64::from(served[i].weight)))
+    }
+
+    /// Starts a call for each queue that has something to say and none in flight.
+    fn call(&mut self) {
+        for index in 0..self.lanes.len() {
+            let lane = &mut self.lanes[index];
+            if lane.in_flight.is_some() || (lane.credit == 0 && lane.ready.is_empty()) {
+                continue;
+            }
+            let want = lane.credit.min(MOST_PER_CALL);
+            let settles = if lane.ready.len() > MOST_PER_CALL {
+                lane.ready.drain(..MOST_PER_CALL).collect()
+            } else {
+                std::mem::take(&mut lane.ready)
+            };
+            lane.credit -= want;
+            lane.in_flight = Some(want);
+            self.calls.push(Box::pin(ask(Arc::clone(&self.node), index, want, settles)));
+        }
+    }
+
+    fn take_reply(&mut self, reply: Reply) {
+        let Reply { lane: index, want, settles, answer } = reply;
+        let queue = self.node.served[index].queue.name().clone();
+        for (settle, settled) in settles.into_iter().zip(&answer.settled) {
+            let task = TaskRef { queue: queue.clone(), id: settle.id };
+            self.node.running.remove(&task);
+            if *settled != Settled::Ok {
+                self.node.stale_commits.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                tracing::warn!(%task, attempt = settle.attempt, to = %settle.to, "the result was refused: the lease was gone");
+            }
+        }
+        let lane = &mut self.lanes[index];
+        lane.in_flight = None;
+        if answer.claimed.len() < want {
+            lane.work = false;
+            lane.credit = 0;
+            lane.due = answer.next.map(|next| Instant::now() + next.since(answer.now));
+        }
+        for claimed in answer.claimed {
+            self.start(index, claimed);
+        }
+    }
+
+    fn start(&mut self, lane: usize, Claimed { task }: Claimed) {
+        let (progress, reports) = Progress::channel();
+        let stopped = self.node.running.add(&task, reports);
+        self.executing += 1;
+        let (node, ended, reference) = (Arc::clone(&self.node), self.ended.0.clone(), task.reference.clone());
+        let attempt = tokio::spawn(attempt::run(node, task, progress, stopped));
+        tokio::spawn(async move {
+            // Panics of executors are caught within; one of our own would lose the attempt to its lease, not the slot.
+            let settle = attempt.await.unwrap_or_default();
+            _ = ended.send(Ended { lane, task: reference, settle });
+        });
+    }
+
+    fn take_ended(&mut self, Ended { lane, task, settle }: Ended) {
+        self.executing -= 1;
+        match settle {
+            Some(settle) => self.lanes[lane].ready.push(settle),
+            None => self.node.running.remove(&task),
+        }
+    }
+
+    fn take_hint(&mut self, hint: Hint) {
+        match hint {
+            Hint::Work(lane) => self.lanes[lane].work = true,
+            Hint::Due(lane, wait) => {
+                let at = Instant::now() + wait;
+                let due = &mut self.lanes[lane].due;
+                *due = Some(due.map_or(at, |due| due.min(at)));
+            }
+        }
+    }
+
+    fn take_due(&mut self) {
+        let now = Instant::now();
+        for lane in &mut self.lanes {
+            if lane.due.is_some_and(|due| due <= now) {
+                lane.due = None;
+                lane.work = true;
+            }
+        }
+    }
+
+    /// The bell is listened to while a slot is free and the queue was found empty.
+    fn tell_hunger(&self) {
+        let can_claim = self.node.phase() == Phase::Active && self.free() > 0;
+        for (lane, served) in self.lanes.iter().zip(&self.node.served) {
+            let hungry = can_claim && !lane.work && lane.in_flight.is_none();
+            served.hungry.send_if_modified(|was| std::mem::replace(was, hungry) != hungry);
+        }
+    }
+}
+
+/// One call, repeated with the same nonce until Redis answered: only the report is retried, never the work.
+async fn ask(node: Arc<Node>, lane: usize, want: usize, settles: Vec<Settle>) -> Reply {
+    let nonce = new_id().to_string();
+    let call = SettleAndClaim {
+        node: &node.id,
+        nonce: &nonce,
+        lease: node.limits.lease,
+        want,
+        max_crashes: node.limits.max_crashes,
+        settles: &settles,
+    };
+    let queue: &Queue = &node.served[lane].queue;
+    let mut pause = Duration::from_millis(20);
+    let answer = loop {
+        match queue.settle_and_claim(&call).await {
+            Ok(answer) => break answer,
+            Err(error) => {
+                tracing::warn!(queue = %queue.name(), %error, "cannot settle and claim; trying again");
+                tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+        }
+    };
+    Reply { lane, want, settles, answer }
+}

@@ -1,0 +1,69 @@
+//! What runs a task. An [`Executor`] is given one attempt of one task and gives back a result or a [`Failure`].
+//!
+//! * A task is cancelled, or runs out of time, by dropping the future. Everything must stop then: an executor leaves
+//!   neither a process, nor a call, nor a file behind.
+//! * An executor does not retry. It names the class of its failure, and the task's policy decides.
+//! * Built in are [`noop`], [`sleep`], [`command`], [`http`] and [`llm`]. A type from the configuration is one of them
+//!   behind a [`template`], so a new type needs no new code.
+
+mod collect;
+pub mod command;
+mod failure;
+pub mod http;
+mod json;
+pub mod llm;
+pub mod noop;
+mod process;
+mod progress;
+pub mod sleep;
+mod stderr;
+pub mod template;
+#[cfg(test)]
+mod testing;
+
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use windlass_shared::model::{TaskRef, TypeName};
+
+pub use failure::Failure;
+pub use progress::Progress;
+
+/// One attempt of one task, as an executor sees it.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The task.
+    pub reference: TaskRef,
+    /// Its type.
+    pub task_type: TypeName,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// What to do. Behind a template this is what the template made.
+    pub payload: Box<RawValue>,
+    /// What was submitted, where a template stands in between; the payload itself otherwise.
+    pub submitted: Option<Box<RawValue>>,
+    /// What the submitter attached for their own use.
+    pub metadata: Option<Box<RawValue>>,
+    /// Where to report progress.
+    pub progress: Progress,
+}
+
+impl Job {
+    /// Reads the payload as a `T`. What does not fit is a bad request.
+    pub fn read_payload<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_str(self.payload.get())
+            .map_err(|error| Failure::bad_request(format!("the payload is not valid: {error}")))
+    }
+
+    /// The payload as it was submitted.
+    pub fn submitted(&self) -> &RawValue {
+        self.submitted.as_ref().unwrap_or(&self.payload)
+    }
+}
+
+/// Runs tasks.
+#[async_trait]
+pub trait Executor: Send + Sync + 'static {
+    /// Runs one attempt. Dropping the future stops all of it.
+    async fn execute(&self, job: &Job) -> Result<Box<RawValue>, Failure>;
+}

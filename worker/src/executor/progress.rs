@@ -1,0 +1,68 @@
+//! How a running task says how far it is: the latest report wins, and reporting never waits.
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::sync::watch;
+
+/// A report larger than this many bytes is dropped: it is written to Redis with every beat.
+const LARGEST: usize = 16 * 1024;
+
+/// Where a running task reports progress. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Progress(Option<watch::Sender<Option<Arc<RawValue>>>>);
+
+impl Progress {
+    /// Reports go nowhere.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Reports go to the receiver, which sees the latest one.
+    pub fn channel() -> (Self, watch::Receiver<Option<Arc<RawValue>>>) {
+        let (sender, receiver) = watch::channel(None);
+        (Self(Some(sender)), receiver)
+    }
+
+    /// Reports any value that is JSON.
+    pub fn report(&self, value: &impl Serialize) {
+        if self.0.is_some()
+            && let Ok(raw) = to_raw_value(value)
+        {
+            self.report_raw(raw);
+        }
+    }
+
+    /// Reports JSON that is written already.
+    pub fn report_raw(&self, value: Box<RawValue>) {
+        if let Some(sender) = &self.0
+            && value.get().len() <= LARGEST
+        {
+            sender.send_replace(Some(value.into()));
+        }
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Progress").field(&self.0.is_some()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_latest_report_wins_and_a_huge_one_is_dropped() {
+        let (progress, receiver) = Progress::channel();
+        progress.report(&json!({"done": 1}));
+        progress.report(&json!({"done": 2}));
+        progress.report(&"x".repeat(LARGEST));
+        assert_eq!(receiver.borrow().as_ref().unwrap().get(), r#"{"done":2}"#);
+        Progress::none().report(&1);
+    }
+}

@@ -1,0 +1,36 @@
+//! A Windlass worker: claims tasks, runs each in a slot, commits the results under a lease.
+//!
+//! The binary `windlass-worker` is [`Worker`] with the built-in executors. A program that has executors of its own
+//! registers them by task type:
+//!
+//! ```no_run
+//! use windlass_worker::{executor::{Failure, Job}, handler, Worker};
+//!
+//! # async fn example() -> Result<(), windlass_worker::WorkerError> {
+//! let config = windlass_shared::config::Config::load(Default::default())?;
+//! Worker::new(config)
+//!     .handler("greet", handler(|job: Job| async move {
+//!         let name: String = job.read_payload()?;
+//!         Ok::<_, Failure>(format!("hello {name}"))
+//!     }))
+//!     .run()
+//!     .await
+//! # }
+//! ```
+
+mod attempt;
+mod built_in;
+mod catalog;
+mod decide;
+mod dispatch;
+pub mod executor;
+mod handler;
+mod loops;
+mod node;
+mod running;
+mod shutdown;
+mod worker;
+mod workspace;
+
+pub use handler::handler;
+pub use worker::{connect, Worker, WorkerError};

@@ -1,0 +1,114 @@
+//! The heartbeat: says that the node lives, extends its leases, learns what was lost or cancelled, and does the upkeep
+//! of its queues. On a thread, a runtime and a connection of its own, so that a busy executor cannot stop it.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use tokio::{sync::watch, time::Instant};
+use windlass_shared::store::{Connect, Extend, Held, Queue, Result, Store};
+
+use super::inbox::obey;
+use crate::{
+    node::{Hint, Node, Phase, HEARTBEAT_TTL},
+    running::{Cause, Running},
+};
+
+/// Tasks extended in one call at the most.
+const MOST_PER_CALL: usize = 500;
+
+/// Starts the thread. It ends when `stop` changes or is dropped.
+pub(crate) fn start(node: Arc<Node>, connect: Connect, stop: watch::Receiver<bool>) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name("beat".into()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(run(&node, &connect, stop)),
+            Err(error) => tracing::error!(%error, "the heartbeat cannot start; the node will look lost"),
+        }
+    })
+}
+
+async fn run(node: &Arc<Node>, connect: &Connect, mut stop: watch::Receiver<bool>) {
+    let mut beat = Beat { node: Arc::clone(node), store: None, last_said: String::new() };
+    let mut phase = node.phase.subscribe();
+    loop {
+        let next = Instant::now() + node.beat_interval();
+        let wait = match beat.once(connect).await {
+            Ok(()) => next,
+            Err(error) => {
+                tracing::warn!(%error, "the heartbeat failed; trying again");
+                Instant::now() + Duration::from_millis(fastrand::u64(100..400))
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(wait) => {}
+            _ = phase.changed() => {}
+            _ = stop.changed() => return,
+        }
+    }
+}
+
+struct Beat {
+    node: Arc<Node>,
+    store: Option<(Store, Vec<Queue>)>,
+    /// State as last said, to notice a change.
+    last_said: String,
+}
+
+impl Beat {
+    async fn once(&mut self, connect: &Connect) -> Result<()> {
+        let (store, queues) = match &self.store {
+            Some(open) => open,
+            None => {
+                let store = connect.open().await?;
+                let queues = self.node.served.iter().map(|served| store.queue(served.queue.name())).collect();
+                self.store.insert((store, queues))
+            }
+        };
+        let record = self.node.record();
+        let state = record.state.to_string();
+        let beat = store.beat(&record, HEARTBEAT_TTL, state != self.last_said);
+        // One failing queue must not keep another's leases from being extended.
+        let extensions = join_all(queues.iter().enumerate().map(|(index, queue)| extend(&self.node, index, queue)));
+        let (beaten, extended) = tokio::join!(beat, extensions);
+        let beaten = beaten?;
+        self.last_said = state;
+        for command in &beaten.commands {
+            obey(&self.node, command);
+        }
+        extended.into_iter().collect::<Result<Vec<()>>>().map(drop)
+    }
+}
+
+async fn extend(node: &Node, index: usize, queue: &Queue) -> Result<()> {
+    let held = node.running.held(queue.name());
+    let mut pages: Vec<&[Held]> = held.chunks(MOST_PER_CALL).collect();
+    if pages.is_empty() {
+        pages.push(&[]); // the upkeep is due all the same
+    }
+    for page in pages {
+        let call = Extend {
+            node: &node.id,
+            lease: node.limits.lease,
+            max_crashes: node.limits.max_crashes,
+            held: page,
+        };
+        let answer = queue.extend(&call).await?;
+        for id in answer.lost {
+            let task = Running::reference(queue.name(), id);
+            if node.running.stop(&task, Cause::Lost) {
+                tracing::warn!(%task, "the lease is lost; the attempt is dropped");
+            }
+        }
+        for id in answer.cancelled {
+            node.running.stop(&Running::reference(queue.name(), id), Cause::Cancelled);
+        }
+        if answer.work && node.phase() == Phase::Active {
+            _ = node.hints.send(Hint::Work(index));
+        }
+        // Later than the next beat would tell is soon enough to learn then.
+        if let Some(wait) = answer.next.map(|next| next.since(answer.now)).filter(|w| *w <= node.beat_interval()) {
+            _ = node.hints.send(Hint::Due(index, wait));
+        }
+    }
+    Ok(())
+}

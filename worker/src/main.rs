@@ -1,0 +1,83 @@
+//! `windlass-worker`: see `windlass-worker --help`.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use windlass_shared::{
+    config::{Config, ConfigFaults, Sources, Who},
+    logging,
+    store::StoreError,
+};
+use windlass_worker::{connect, Worker, WorkerError};
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    // Several threads: a blocking executor must not hold up the dispatcher. The heartbeat has a thread of its own.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the system refused to start threads: {error}"), 1),
+    };
+    match runtime.block_on(run(Cli::parse())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = match &error {
+                WorkerError::Config(_) => 2,
+                WorkerError::Store(_) | WorkerError::NotHandedBack => 3,
+                WorkerError::System(_) => 1,
+            };
+            fail(&error.to_string(), code)
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the last word of a program, when logging may not have begun")]
+fn fail(message: &str, code: u8) -> ExitCode {
+    eprintln!("windlass-worker: {message}");
+    ExitCode::from(code)
+}
+
+async fn run(cli: Cli) -> Result<(), WorkerError> {
+    if cli.die_with_parent {
+        // `windlass dev` starts workers this way, so that none outlives it, however it ends.
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
+            .map_err(std::io::Error::from)?;
+    }
+    let sources = Sources::from_process(cli.config.clone(), cli.flags()).read_by(Who::Worker);
+    let config = Config::load(sources)?;
+    match cli.command {
+        Some(Command::Config) => print_config(&config),
+        Some(Command::Check) => check(&config).await,
+        None => {
+            logging::init(&config.log.level, config.log.format).map_err(|why| ConfigFaults(vec![why]))?;
+            for warning in &config.warnings {
+                tracing::warn!("{warning}");
+            }
+            Worker::new(config).run().await
+        }
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "this is the command's result")]
+fn print_config(config: &Config) -> Result<(), WorkerError> {
+    for setting in config.effective(Who::Worker) {
+        println!("{} = {:?}  # {}", setting.key, setting.value, setting.origin);
+    }
+    for name in config.type_names() {
+        println!("# type {name}");
+    }
+    Ok(())
+}
+
+/// For container health checks: a node of this host beat lately.
+async fn check(config: &Config) -> Result<(), WorkerError> {
+    let store = connect(config).open().await?;
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let (nodes, _) = store.nodes().await?;
+    if nodes.iter().any(|node| node.alive && node.record.as_ref().is_some_and(|record| record.host == host)) {
+        return Ok(());
+    }
+    Err(StoreError::Unavailable(format!("no live node of host {host} is registered; is windlass-worker running here?")).into())
+}

@@ -1,0 +1,144 @@
+//! What all parts of a node share: who it is, what it runs, and in which phase of its life it is.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        Arc,
+    },
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, watch};
+use windlass_shared::{
+    model::{node::RUNNING_LISTED, Micros, NodeId, NodeRecord, NodeState, TypeName},
+    store::{Queue, Store},
+    PROTOCOL_VERSION,
+};
+
+use crate::{catalog::Catalog, running::Running};
+
+/// The phases of a node's life, in order but for quiet and active, between which people switch it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Registered, does not claim yet.
+    Starting,
+    /// Claims and runs.
+    Active,
+    /// Claims nothing, and stays.
+    Quiet,
+    /// Claims nothing, leaves when nothing runs any more.
+    Draining,
+    /// Hands back what runs, and leaves.
+    Stopping,
+}
+
+impl Phase {
+    fn state(self) -> NodeState {
+        match self {
+            Self::Starting => NodeState::Starting,
+            Self::Active => NodeState::Active,
+            Self::Quiet => NodeState::Quiet,
+            Self::Draining | Self::Stopping => NodeState::Draining,
+        }
+    }
+}
+
+/// What tells the dispatcher to look at a queue again.
+#[derive(Debug)]
+pub(crate) enum Hint {
+    /// There is work in the queue with this index.
+    Work(usize),
+    /// Something falls due in the queue with this index, this long from now.
+    Due(usize, Duration),
+}
+
+/// A queue that the node serves.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) queue: Queue,
+    pub(crate) weight: u32,
+    /// True while the node has a free slot for this queue and found nothing in it: the bell is listened to.
+    pub(crate) hungry: watch::Sender<bool>,
+}
+
+/// Settings of a node that do not change.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) concurrency: usize,
+    pub(crate) lease: Duration,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) max_result: usize,
+    pub(crate) max_crashes: u32,
+}
+
+/// What all parts of a node share.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) store: Store,
+    pub(crate) served: Vec<Served>,
+    pub(crate) catalog: Catalog,
+    pub(crate) limits: Limits,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) running: Running,
+    pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) hints: mpsc::UnboundedSender<Hint>,
+    /// Results that were refused because the lease was gone.
+    pub(crate) stale_commits: AtomicU64,
+    pub(crate) started_at: Micros,
+}
+
+impl Node {
+    /// Goes on to a later phase; never back, but from quiet to active.
+    pub(crate) fn enter(&self, next: Phase) {
+        let changed = self.phase.send_if_modified(|phase| {
+            let allowed = next > *phase || (next == Phase::Active && *phase == Phase::Quiet);
+            if allowed {
+                *phase = next;
+            }
+            allowed
+        });
+        if changed {
+            tracing::info!(node = %self.id, state = %next.state(), "the node changes its state");
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// The heartbeat's interval: a third of the lease, and of the key's TTL.
+    pub(crate) fn beat_interval(&self) -> Duration {
+        self.limits.lease.min(HEARTBEAT_TTL) / 3
+    }
+
+    /// What the node says of itself in a heartbeat.
+    pub(crate) fn record(self: &Arc<Self>) -> NodeRecord {
+        let (running_count, running) = self.running.list(RUNNING_LISTED);
+        NodeRecord {
+            id: self.id.clone(),
+            state: self.phase().state(),
+            host: host(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: PROTOCOL_VERSION,
+            started_at: self.started_at.0,
+            queues: self.served.iter().map(|s| (s.queue.name().clone(), s.weight)).collect(),
+            types: self.catalog.names().filter_map(|name| TypeName::new(name).ok()).collect(),
+            slots: u32::try_from(self.limits.concurrency).unwrap_or(u32::MAX),
+            running_count: u32::try_from(running_count).unwrap_or(u32::MAX),
+            running,
+            stale_commits: self.stale_commits.load(Ordering::Relaxed),
+            labels: self.labels.clone(),
+        }
+    }
+}
+
+/// How long a heartbeat key lives.
+pub(crate) const HEARTBEAT_TTL: Duration = Duration::from_secs(10);
+
+/// This machine's name; in Kubernetes the pod's.
+pub(crate) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,154 @@
+//! A worker process from its start to its end.
+
+use std::{
+    collections::BTreeMap,
+    sync::{atomic::AtomicU64, Arc},
+};
+
+use tokio::sync::{mpsc, watch};
+use windlass_shared::{
+    config::{Config, ConfigFaults},
+    model::id::new_node_id,
+    store::{Connect, Store, StoreError},
+};
+
+use crate::{
+    catalog::Catalog,
+    dispatch::Dispatcher,
+    executor::Executor,
+    loops::{beat, bell, inbox},
+    node::{Limits, Node, Phase, Served},
+    running::Running,
+    shutdown::{supervise, Signals},
+};
+
+/// Why a worker did not start, or ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigFaults),
+    /// Redis cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system refused something.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+    /// Redis did not take back what ran at the end. Nothing is lost: the leases run out.
+    #[error("left without handing back what ran, since Redis did not answer; the leases will run out instead")]
+    NotHandedBack,
+}
+
+/// A worker: the built-in executors, the types of the configuration, and handlers of the program.
+pub struct Worker {
+    config: Config,
+    handlers: BTreeMap<String, Arc<dyn Executor>>,
+}
+
+/// How the configuration reaches Redis.
+pub fn connect(config: &Config) -> Connect {
+    Connect {
+        url: config.redis.url.expose().to_owned(),
+        password: config.redis.password.as_ref().map(|password| password.expose().to_owned()),
+        namespace: config.namespace.clone(),
+        response_timeout: config.redis.response_timeout,
+        retries: 3,
+    }
+}
+
+impl Worker {
+    /// A worker with this configuration.
+    pub fn new(config: Config) -> Self {
+        Self { config, handlers: BTreeMap::new() }
+    }
+
+    /// Runs tasks of `task_type` with `handler`. Takes precedence over the configuration.
+    #[must_use]
+    pub fn handler(mut self, task_type: &str, handler: impl Executor) -> Self {
+        self.handlers.insert(task_type.to_owned(), Arc::new(handler));
+        self
+    }
+
+    /// Runs until told to leave by a signal or a command, and what it held is settled or handed back.
+    pub async fn run(self) -> Result<(), WorkerError> {
+        let signals = Signals::listen()?;
+        let catalog = Catalog::new(&self.config, self.handlers).map_err(ConfigFaults)?;
+        let connect = connect(&self.config);
+        let store = connect.open().await?;
+        store.server().await?.check(self.config.redis.allow_eviction)?;
+        store.agree_on_protocol().await?;
+        let (node, hints) = assemble(&self.config, catalog, store).await?;
+        for served in &node.served {
+            node.store.register_queue(served.queue.name()).await?;
+        }
+        tracing::info!(
+            node = %node.id,
+            queues = ?node.served.iter().map(|s| s.queue.name().as_str()).collect::<Vec<_>>(),
+            slots = node.limits.concurrency,
+            "the worker is ready"
+        );
+        live(node, connect, signals, hints).await
+    }
+}
+
+async fn assemble(
+    config: &Config,
+    catalog: Catalog,
+    store: Store,
+) -> Result<(Arc<Node>, mpsc::UnboundedReceiver<crate::node::Hint>), WorkerError> {
+    let (hints, hints_taken) = mpsc::unbounded_channel();
+    let served = config.worker.queues.iter().map(|(name, weight)| Served {
+        queue: store.queue(name),
+        weight: *weight,
+        hungry: watch::Sender::new(false),
+    });
+    let node = Node {
+        id: new_node_id(),
+        served: served.collect(),
+        catalog,
+        limits: Limits {
+            concurrency: config.worker.concurrency,
+            lease: config.worker.lease,
+            drain_timeout: config.worker.drain_timeout,
+            max_result: config.worker.max_result,
+            max_crashes: config.worker.max_crashes,
+        },
+        labels: config.worker.labels.clone(),
+        running: Running::default(),
+        phase: watch::Sender::new(Phase::Starting),
+        hints,
+        stale_commits: AtomicU64::new(0),
+        started_at: store.now().await?,
+        store,
+    };
+    Ok((Arc::new(node), hints_taken))
+}
+
+/// Starts the loops, waits for the end, and stops them in reverse: the dispatcher first, since it is what takes work;
+/// the waits next; the beat last, because what is still running needs its leases until it is handed back.
+async fn live(
+    node: Arc<Node>,
+    connect: Connect,
+    signals: Signals,
+    hints: mpsc::UnboundedReceiver<crate::node::Hint>,
+) -> Result<(), WorkerError> {
+    let (stop_beat, beat_stopped) = watch::channel(false);
+    let beat = beat::start(Arc::clone(&node), connect, beat_stopped)?;
+    let mut waits = tokio::task::JoinSet::new();
+    waits.spawn(inbox::run(Arc::clone(&node)));
+    for index in 0..node.served.len() {
+        waits.spawn(bell::run(Arc::clone(&node), index));
+    }
+    node.enter(Phase::Active);
+    let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&node)).run(hints));
+
+    let handed_back = supervise(Arc::clone(&node), signals, dispatcher).await;
+    waits.shutdown().await;
+    _ = stop_beat.send(true);
+    _ = tokio::task::spawn_blocking(move || beat.join()).await;
+    match node.store.leave(&node.id).await {
+        Ok(()) => tracing::info!(node = %node.id, "the worker leaves"),
+        Err(error) => tracing::warn!(%error, "cannot deregister; the heartbeat key will run out"),
+    }
+    if handed_back { Ok(()) } else { Err(WorkerError::NotHandedBack) }
+}
