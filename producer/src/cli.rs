@@ -53,13 +53,20 @@ pub(crate) enum Command {
     )]
     Submit(Box<Submit>),
     /// Show tasks, whole
-    #[command(alias = "get-status", after_help = "Example:\n  windlass status default/01jd3k7q2w9x5y8z4v6t1r0abc --output json")]
+    #[command(
+        alias = "get-status",
+        after_help = "Example:\n  windlass status default/01jd3k7q2w9x5y8z4v6t1r0abc --output json"
+    )]
     Status(Ids),
     /// Wait until tasks, or all tasks of a batch, are finished; exit 1 if one failed
-    #[command(after_help = "Examples:\n  windlass wait default/k1 default/k2 --timeout 5m\n  windlass wait --batch nightly")]
+    #[command(
+        after_help = "Examples:\n  windlass wait default/k1 default/k2 --timeout 5m\n  windlass wait --batch nightly"
+    )]
     Wait(Wait),
     /// Print finished tasks in order of finishing, as JSON Lines
-    #[command(after_help = "Examples:\n  windlass results --batch nightly --follow > results.jsonl\n  windlass results --queue default --state failed | jq -r '.error.message'")]
+    #[command(
+        after_help = "Examples:\n  windlass results --batch nightly --follow > results.jsonl\n  windlass results --queue default --state failed | jq -r '.error.message'"
+    )]
     Results(Results),
     /// List tasks by state
     #[command(after_help = "Example:\n  windlass tasks --state running --limit 20")]
@@ -68,7 +75,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  windlass cancel default/k1")]
     Cancel(Ids),
     /// Give failed, cancelled or expired tasks another life
-    #[command(after_help = "Examples:\n  windlass retry default/k1\n  windlass retry --batch nightly\n  windlass retry --queue default      the whole dead letter")]
+    #[command(
+        after_help = "Examples:\n  windlass retry default/k1\n  windlass retry --batch nightly\n  windlass retry --queue default      the whole dead letter"
+    )]
     Retry(Retry),
     /// Change the priority of waiting tasks
     #[command(after_help = "Example:\n  windlass priority default/k1 default/k2 critical")]
@@ -77,7 +86,10 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  windlass purge --queue default --state failed")]
     Purge(Purge),
     /// Show queues, or change the limits of one
-    #[command(alias = "queue-stats", after_help = "Examples:\n  windlass queues\n  windlass queues set gpu --max-length 100000 --concurrency 8 --key-concurrency 2 --retention 7d")]
+    #[command(
+        alias = "queue-stats",
+        after_help = "Examples:\n  windlass queues\n  windlass queues set gpu --max-length 100000 --concurrency 8 --key-concurrency 2 --retention 7d"
+    )]
     Queues(Queues),
     /// Stop claims from a queue; submitting to it goes on
     #[command(after_help = "Example:\n  windlass pause gpu")]
@@ -95,10 +107,15 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  windlass events --follow --type failed")]
     Events(Events),
     /// Check Redis and the fleet
-    #[command(after_help = "Examples:\n  windlass doctor\n  windlass doctor --verify      prove that each task is in exactly one place")]
+    #[command(
+        after_help = "Examples:\n  windlass doctor\n  windlass doctor --verify      prove that each task is in exactly one place"
+    )]
     Doctor(Doctor),
     /// Run a whole fleet on this machine: a private Redis and some workers
-    #[command(alias = "run-engine", after_help = "Examples:\n  windlass dev --workers 3\n  windlass dev --scripted      `llm` tasks go to a stand-in for a model, on this machine")]
+    #[command(
+        alias = "run-engine",
+        after_help = "Examples:\n  windlass dev --workers 3\n  windlass dev --scripted      `llm` tasks go to a stand-in for a model, on this machine"
+    )]
     Dev(Dev),
     /// Show the effective configuration and where each value comes from; secrets are not shown
     #[command(after_help = "Example:\n  WINDLASS_NAMESPACE=test windlass config")]

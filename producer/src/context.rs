@@ -9,7 +9,7 @@ use windlass_shared::{
 use crate::{
     cli::Global,
     exit::{Done, Failure},
-    output::{say, Format},
+    output::{Format, say},
 };
 
 /// What a command works with.
@@ -32,7 +32,8 @@ impl Context {
         if global.allow_eviction {
             flags.push(("redis.allow_eviction", "--allow-eviction", "true".into()));
         }
-        let config = Config::load(Sources::from_process(global.config.clone(), flags).read_by(Who::Producer))?;
+        let config =
+            Config::load(Sources::from_process(global.config.clone(), flags).read_by(Who::Producer))?;
         for warning in &config.warnings {
             say!("windlass: {warning}");
         }

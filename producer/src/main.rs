@@ -20,7 +20,9 @@ fn main() -> ExitCode {
     // The main thread must not end before the children of `dev`: they die with the thread that started them.
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return exit::tell(&Failure::NotDone(format!("the system refused to start threads: {error}"))),
+        Err(error) => {
+            return exit::tell(&Failure::NotDone(format!("the system refused to start threads: {error}")));
+        }
     };
     match runtime.block_on(commands::run(cli)) {
         Ok(()) => ExitCode::SUCCESS,

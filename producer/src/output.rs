@@ -38,7 +38,12 @@ pub(crate) fn flush() -> Done {
 }
 
 /// Writes a listing in the format; `row` gives the cells of a table's row under `head`.
-pub(crate) fn list<T: Serialize>(format: Format, items: &[T], head: &[&str], row: impl Fn(&T) -> Vec<String>) -> Done {
+pub(crate) fn list<T: Serialize>(
+    format: Format,
+    items: &[T],
+    head: &[&str],
+    row: impl Fn(&T) -> Vec<String>,
+) -> Done {
     match format {
         Format::Json => json(&items),
         Format::Jsonl => items.iter().try_for_each(json),

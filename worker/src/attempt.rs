@@ -13,7 +13,7 @@ use windlass_shared::{
 
 use crate::{
     catalog::Known,
-    decide::{decide, Outcome},
+    decide::{Outcome, decide},
     executor::{Failure, Job, Progress},
     node::Node,
     running::Cause,
@@ -81,7 +81,8 @@ async fn execute(job: &Job, known: &Known, timeout: Duration, stopped: oneshot::
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("the executor panicked: {}", text.unwrap_or("without a message"))
 }
 
@@ -111,7 +112,10 @@ fn log(task: &TaskRecord, outcome: &Outcome) {
             tracing::warn!(class = %failure.class, error = %failure.message, retries = task.retries, "the attempt failed");
         }
         Outcome::UnknownType { given_up } => {
-            tracing::warn!(given_up, "this node does not know the task's type; is it declared in the configuration?");
+            tracing::warn!(
+                given_up,
+                "this node does not know the task's type; is it declared in the configuration?"
+            );
         }
         Outcome::Stopped(cause) => tracing::info!(?cause, "the attempt was stopped"),
     }

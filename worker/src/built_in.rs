@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use windlass_llm::{http_client, Endpoint};
-use windlass_shared::config::{Config, Stdout, TypeSpec, BUILT_IN};
+use windlass_llm::{Endpoint, http_client};
+use windlass_shared::config::{BUILT_IN, Config, Stdout, TypeSpec};
 
 use crate::executor::{
+    Executor,
     command::{CommandExecutor, CommandOptions, StdoutFormat},
     http::{HttpExecutor, HttpOptions},
     llm::{LlmExecutor, LlmOptions},
     noop::Noop,
     sleep::Sleep,
     template::TemplateExecutor,
-    Executor,
 };
 
 /// The executor of a type, or why there is none.
@@ -52,7 +52,8 @@ fn command(spec: &TypeSpec, config: &Config) -> CommandExecutor {
 
 fn http(spec: &TypeSpec, config: &Config) -> Result<HttpExecutor, String> {
     // What the type allows goes before what is allowed in general; an empty list allows any host.
-    let hosts = [&spec.http.allow_hosts, &config.http.allow_hosts].into_iter().find(|hosts| !hosts.is_empty());
+    let hosts =
+        [&spec.http.allow_hosts, &config.http.allow_hosts].into_iter().find(|hosts| !hosts.is_empty());
     let options = HttpOptions { allowed_hosts: hosts.cloned(), ..HttpOptions::default() };
     HttpExecutor::new(options).map_err(|error| error.to_string())
 }

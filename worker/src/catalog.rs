@@ -8,7 +8,7 @@ use std::{
 
 use windlass_shared::{
     config::{Config, TypeSpec},
-    model::{retry::RetryPolicy, time::parse_duration, TaskRecord},
+    model::{TaskRecord, retry::RetryPolicy, time::parse_duration},
 };
 
 use crate::{built_in, executor::Executor};
@@ -33,7 +33,10 @@ impl std::fmt::Debug for Catalog {
 
 impl Catalog {
     /// Types from the configuration, and handlers of the program (which win). All faults are told at once.
-    pub(crate) fn new(config: &Config, handlers: BTreeMap<String, Arc<dyn Executor>>) -> Result<Self, Vec<String>> {
+    pub(crate) fn new(
+        config: &Config,
+        handlers: BTreeMap<String, Arc<dyn Executor>>,
+    ) -> Result<Self, Vec<String>> {
         let mut types = HashMap::new();
         let mut faults = Vec::new();
         for name in config.type_names() {
@@ -48,7 +51,11 @@ impl Catalog {
             }
         }
         for (name, executor) in handlers {
-            let spec = name.parse().ok().and_then(|name| config.type_spec(&name)).unwrap_or_else(|| TypeSpec::of_executor(&name));
+            let spec = name
+                .parse()
+                .ok()
+                .and_then(|name| config.type_spec(&name))
+                .unwrap_or_else(|| TypeSpec::of_executor(&name));
             types.insert(name, Known::new(executor, &spec, config));
         }
         if faults.is_empty() { Ok(Self { types }) } else { Err(faults) }

@@ -79,8 +79,10 @@ impl Cli {
             ("log.level", "--log", self.log.as_ref()),
             ("log.format", "--log-format", self.log_format.as_ref()),
         ];
-        let mut flags: Vec<Flag> =
-            given.into_iter().filter_map(|(key, flag, value)| value.map(|value| (key, flag, value.clone()))).collect();
+        let mut flags: Vec<Flag> = given
+            .into_iter()
+            .filter_map(|(key, flag, value)| value.map(|value| (key, flag, value.clone())))
+            .collect();
         if self.allow_eviction {
             flags.push(("redis.allow_eviction", "--allow-eviction", "true".to_owned()));
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use windlass_shared::{
     model::{
-        retry::{RetryPolicy, Verdict},
         ErrorClass, Reason, State, TaskRecord,
+        retry::{RetryPolicy, Verdict},
     },
     store::Settle,
 };
@@ -58,7 +58,13 @@ pub(crate) fn decide(
                 "the result has {} bytes, at most {max_result} are allowed (setting worker.max_result)",
                 result.get().len()
             );
-            settle(State::Failed, Reason::Failed, none, Some((ErrorClass::ResultTooLarge, message)), String::new())
+            settle(
+                State::Failed,
+                Reason::Failed,
+                none,
+                Some((ErrorClass::ResultTooLarge, message)),
+                String::new(),
+            )
         }
         Outcome::Done(result) => {
             settle(State::Completed, Reason::Completed, none, None, result.get().to_owned())
@@ -86,10 +92,20 @@ pub(crate) fn decide(
                 "no live node knows the task type {:?}: declare it in the workers' configuration ([types.{}])",
                 task.task_type, task.task_type
             );
-            settle(State::Failed, Reason::Failed, none, Some((ErrorClass::UnknownType, message)), String::new())
+            settle(
+                State::Failed,
+                Reason::Failed,
+                none,
+                Some((ErrorClass::UnknownType, message)),
+                String::new(),
+            )
         }
-        Outcome::Stopped(Cause::Cancelled) => settle(State::Cancelled, Reason::Cancelled, none, None, String::new()),
-        Outcome::Stopped(Cause::HandBack) => settle(State::Pending, Reason::Interrupted, none, None, String::new()),
+        Outcome::Stopped(Cause::Cancelled) => {
+            settle(State::Cancelled, Reason::Cancelled, none, None, String::new())
+        }
+        Outcome::Stopped(Cause::HandBack) => {
+            settle(State::Pending, Reason::Interrupted, none, None, String::new())
+        }
         Outcome::Stopped(Cause::Lost) => None,
     }
 }
@@ -124,7 +140,8 @@ mod tests {
     fn each_outcome_has_one_consequence() {
         let raw = |text: &str| RawValue::from_string(text.into()).unwrap();
         let failed = |class| Outcome::Failed(Failure::new(class, "x"));
-        let permanent = Outcome::Failed(Failure { permanent: true, ..Failure::new(ErrorClass::ExitCode, "x") });
+        let permanent =
+            Outcome::Failed(Failure { permanent: true, ..Failure::new(ErrorClass::ExitCode, "x") });
         for (outcome, expected) in [
             (Outcome::Done(raw("1")), Some((State::Completed, Reason::Completed))),
             (Outcome::Done(raw("\"a long result\"")), Some((State::Failed, Reason::Failed))),

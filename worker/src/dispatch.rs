@@ -5,13 +5,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{future::BoxFuture, stream::FuturesUnordered, StreamExt};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     sync::mpsc,
-    time::{sleep_until, Instant},
+    time::{Instant, sleep_until},
 };
 use windlass_shared::{
-    model::{id::new_id, TaskRef},
+    model::{TaskRef, id::new_id},
     store::{Claimed, Queue, Settle, SettleAndClaim, Settled, SettledAndClaimed},
 };
 
@@ -119,7 +119,8 @@ impl Dispatcher {
             for (index, weight) in weights {
                 self.lanes[index].turn += weight;
             }
-            let Some(next) = (0..self.lanes.len()).filter(|i| self.lanes[*i].work).max_by_key(|i| self.lanes[*i].turn)
+            let Some(next) =
+                (0..self.lanes.len()).filter(|i| self.lanes[*i].work).max_by_key(|i| self.lanes[*i].turn)
             else {
                 return;
             };
@@ -130,7 +131,11 @@ impl Dispatcher {
 
     fn weights(&self) -> impl Iterator<Item = (usize, i64)> {
         let served = &self.node.served;
-        self.lanes.iter().enumerate().filter(|(_, lane)| lane.work).map(|(i, _)| (i, i64::from(served[i].weight)))
+        self.lanes
+            .iter()
+            .enumerate()
+            .filter(|(_, lane)| lane.work)
+            .map(|(i, _)| (i, i64::from(served[i].weight)))
     }
 
     /// Starts a call for each queue that has something to say and none in flight.

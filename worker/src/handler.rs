@@ -4,7 +4,7 @@ use std::future::Future;
 
 use async_trait::async_trait;
 use serde::Serialize;
-use serde_json::value::{to_raw_value, RawValue};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::executor::{Executor, Failure, Job};
 

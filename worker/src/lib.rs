@@ -33,4 +33,4 @@ mod worker;
 mod workspace;
 
 pub use handler::handler;
-pub use worker::{connect, Worker, WorkerError};
+pub use worker::{Worker, WorkerError, connect};

@@ -10,7 +10,7 @@ use windlass_shared::{
     logging,
     store::StoreError,
 };
-use windlass_worker::{connect, Worker, WorkerError};
+use windlass_worker::{Worker, WorkerError, connect};
 
 use crate::cli::{Cli, Command};
 
@@ -79,5 +79,8 @@ async fn check(config: &Config) -> Result<(), WorkerError> {
     if nodes.iter().any(|node| node.alive && node.record.as_ref().is_some_and(|record| record.host == host)) {
         return Ok(());
     }
-    Err(StoreError::Unavailable(format!("no live node of host {host} is registered; is windlass-worker running here?")).into())
+    Err(StoreError::Unavailable(format!(
+        "no live node of host {host} is registered; is windlass-worker running here?"
+    ))
+    .into())
 }

@@ -3,17 +3,17 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        atomic::{AtomicU64, Ordering},
         Arc,
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use tokio::sync::{mpsc, watch};
 use windlass_shared::{
-    model::{node::RUNNING_LISTED, Micros, NodeId, NodeRecord, NodeState, TypeName},
-    store::{Queue, Store},
     PROTOCOL_VERSION,
+    model::{Micros, NodeId, NodeRecord, NodeState, TypeName, node::RUNNING_LISTED},
+    store::{Queue, Store},
 };
 
 use crate::{catalog::Catalog, running::Running};

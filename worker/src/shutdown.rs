@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::signal::unix::{signal, Signal, SignalKind};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     node::{Node, Phase},
@@ -33,7 +33,11 @@ impl Signals {
 
 /// Returns when the node is to leave for good: everything it held is settled or handed back (true), or Redis did not
 /// take it in time (false).
-pub(crate) async fn supervise(node: Arc<Node>, mut signals: Signals, mut dispatcher: tokio::task::JoinHandle<()>) -> bool {
+pub(crate) async fn supervise(
+    node: Arc<Node>,
+    mut signals: Signals,
+    mut dispatcher: tokio::task::JoinHandle<()>,
+) -> bool {
     let mut phase = node.phase.subscribe();
     // Until told to leave, by a signal or by a command.
     tokio::select! {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{atomic::AtomicU64, Arc},
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use tokio::sync::{mpsc, watch};
@@ -19,7 +19,7 @@ use crate::{
     loops::{beat, bell, inbox},
     node::{Limits, Node, Phase, Served},
     running::Running,
-    shutdown::{supervise, Signals},
+    shutdown::{Signals, supervise},
 };
 
 /// Why a worker did not start, or ended badly.
@@ -35,7 +35,9 @@ pub enum WorkerError {
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
     /// Redis did not take back what ran at the end. Nothing is lost: the leases run out.
-    #[error("left without handing back what ran, since Redis did not answer; the leases will run out instead")]
+    #[error(
+        "left without handing back what ran, since Redis did not answer; the leases will run out instead"
+    )]
     NotHandedBack,
 }
 

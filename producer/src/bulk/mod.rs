@@ -9,7 +9,7 @@ pub(crate) mod types;
 
 use std::collections::HashSet;
 
-use futures_util::{stream, StreamExt};
+use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 use windlass_shared::{
     model::{BatchName, NewTask, QueueName},
@@ -19,14 +19,14 @@ use windlass_shared::{
 use self::{
     read::{Chunk, Reader},
     rejects::Rejects,
-    send::{send, Sent},
+    send::{Sent, send},
 };
 use crate::{
     cli::{self, OnError, OnFull},
     commands,
     context::Context,
     exit::{Done, Failure},
-    output::{self, say, Format},
+    output::{self, Format, say},
     steps::bounded,
 };
 
@@ -54,7 +54,9 @@ pub(crate) async fn register(store: &Store, task: &NewTask) -> Done {
 pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
     let batch = args.batch.as_deref().map(BatchName::new).transpose()?;
     if args.wait && batch.is_none() {
-        return Err(Failure::Usage("--wait with --file needs --batch, so that the tasks can be found again".into()));
+        return Err(Failure::Usage(
+            "--wait with --file needs --batch, so that the tasks can be found again".into(),
+        ));
     }
     let reader = Reader::open(context, &args, batch.clone())?;
     let rejects = Rejects::create(args.file.as_deref().unwrap_or("-"), args.rejects.as_deref())?;
@@ -131,7 +133,7 @@ impl Run {
         let mut in_flight = stream::FuturesOrdered::new();
         let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
         let mut open = true;
-        loop {
+        while open || !in_flight.is_empty() {
             tokio::select! {
                 biased;
                 _ = &mut interrupted => {
@@ -149,9 +151,9 @@ impl Run {
                     }
                     None => open = false,
                 },
-                else => return Ok(()),
             }
         }
+        Ok(())
     }
 
     /// Registers new queues, and refuses or warns of types that nobody knows.

@@ -9,8 +9,8 @@ use std::{
 use tokio::sync::mpsc;
 use windlass_shared::{
     model::{
-        submission::{Inherited, Submission},
         BatchName, NewTask, Priority, TypeName,
+        submission::{Inherited, Submission},
     },
     store::MOST_PER_SUBMIT,
 };
@@ -62,7 +62,8 @@ impl Reader {
             let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
             (Box::new(BufReader::with_capacity(1 << 16, file)), size)
         };
-        let priority = args.priority.as_deref().map(|text| text.parse().map_err(Failure::Usage)).transpose()?;
+        let priority =
+            args.priority.as_deref().map(|text| text.parse().map_err(Failure::Usage)).transpose()?;
         let types: HashMap<TypeName, Inherited> = context
             .config
             .type_names()
@@ -83,14 +84,17 @@ impl Reader {
     /// A bar over the file's bytes, or a counter; hidden where stderr is not a terminal.
     pub(super) fn bar(&self) -> indicatif::ProgressBar {
         let (template, bar) = match self.size {
-            Some(size) => ("{bar:40} {percent}%  {msg}  {elapsed}, {eta} left", indicatif::ProgressBar::new(size)),
+            Some(size) => {
+                ("{bar:40} {percent}%  {msg}  {elapsed}, {eta} left", indicatif::ProgressBar::new(size))
+            }
             None => ("{spinner} {msg}  {elapsed}", indicatif::ProgressBar::new_spinner()),
         };
         if !io::stderr().is_terminal() {
             return indicatif::ProgressBar::hidden();
         }
         bar.with_style(
-            indicatif::ProgressStyle::with_template(template).unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
+            indicatif::ProgressStyle::with_template(template)
+                .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
         )
     }
 
@@ -104,7 +108,8 @@ impl Reader {
         loop {
             match self.next_line(&mut line) {
                 Err(error) => {
-                    _ = chunks.blocking_send(Err(Failure::NotDone(format!("reading the tasks failed: {error}"))));
+                    _ = chunks
+                        .blocking_send(Err(Failure::NotDone(format!("reading the tasks failed: {error}"))));
                     return;
                 }
                 Ok(0) => break,
@@ -117,10 +122,14 @@ impl Reader {
                 Ok(None) => {}
                 Err(reject) => chunk.rejects.push(*reject),
             }
-            if chunk.tasks.len() >= MOST_PER_SUBMIT || chunk.rejects.len() >= MOST_PER_SUBMIT || bytes >= CHUNK_BYTES {
+            if chunk.tasks.len() >= MOST_PER_SUBMIT
+                || chunk.rejects.len() >= MOST_PER_SUBMIT
+                || bytes >= CHUNK_BYTES
+            {
                 chunk.read = read;
                 bytes = 0;
-                let full = std::mem::replace(&mut chunk, Chunk { tasks: Vec::new(), rejects: Vec::new(), read });
+                let full =
+                    std::mem::replace(&mut chunk, Chunk { tasks: Vec::new(), rejects: Vec::new(), read });
                 if chunks.blocking_send(Ok(full)).is_err() {
                     return;
                 }
@@ -149,7 +158,10 @@ impl Reader {
         if line.len() > self.max_payload + BESIDES_PAYLOAD {
             return Err(reject(
                 "too_large",
-                format!("the line is longer than {} bytes (setting submit.max_payload)", self.max_payload + BESIDES_PAYLOAD),
+                format!(
+                    "the line is longer than {} bytes (setting submit.max_payload)",
+                    self.max_payload + BESIDES_PAYLOAD
+                ),
             ));
         }
         if line.iter().all(u8::is_ascii_whitespace) {
@@ -161,7 +173,8 @@ impl Reader {
         inherited.line = Some(number);
         inherited.batch.clone_from(&self.batch);
         inherited.priority = self.priority.or(inherited.priority);
-        let task = submission.resolve(&inherited, self.max_payload).map_err(|error| reject("invalid", error))?;
+        let task =
+            submission.resolve(&inherited, self.max_payload).map_err(|error| reject("invalid", error))?;
         Ok(Some(task))
     }
 }

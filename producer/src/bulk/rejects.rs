@@ -48,7 +48,10 @@ const TOLD: u64 = 20;
 impl Rejects {
     pub(super) fn create(name: &str, path: Option<&Path>) -> Done<Self> {
         let file = path
-            .map(|path| File::create(path).map_err(|error| Failure::Usage(format!("--rejects {}: {error}", path.display()))))
+            .map(|path| {
+                File::create(path)
+                    .map_err(|error| Failure::Usage(format!("--rejects {}: {error}", path.display())))
+            })
             .transpose()?;
         Ok(Self { name: name.to_owned(), file: file.map(BufWriter::new), told: 0 })
     }
@@ -57,7 +60,9 @@ impl Rejects {
         self.told += 1;
         match self.told {
             0..=TOLD => say!("{}: line {}: {}", self.name, reject.line, reject.error.message),
-            n if n == TOLD + 1 => say!("{}: more lines were rejected; --rejects FILE keeps them all", self.name),
+            n if n == TOLD + 1 => {
+                say!("{}: more lines were rejected; --rejects FILE keeps them all", self.name)
+            }
             _ => {}
         }
         if let Some(file) = &mut self.file {

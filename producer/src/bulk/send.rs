@@ -44,7 +44,12 @@ pub(super) async fn send(store: Store, chunk: Chunk, on_full: OnFull) -> Done<Se
     Ok(sent)
 }
 
-async fn send_group(queue: &Queue, mut tasks: Vec<&(u64, NewTask)>, on_full: OnFull, sent: &mut Sent) -> Done {
+async fn send_group(
+    queue: &Queue,
+    mut tasks: Vec<&(u64, NewTask)>,
+    on_full: OnFull,
+    sent: &mut Sent,
+) -> Done {
     let mut pause = Pause::new();
     let mut told = false;
     while !tasks.is_empty() {
@@ -55,8 +60,14 @@ async fn send_group(queue: &Queue, mut tasks: Vec<&(u64, NewTask)>, on_full: OnF
             match answer {
                 Accepted::New(_) => sent.accepted += 1,
                 Accepted::Duplicate(_) => sent.duplicates += 1,
-                Accepted::Conflict(_) => sent.rejects.push(reject(task, "conflict", "a task with this id exists with other content")),
-                Accepted::Full if on_full == OnFull::Fail => sent.rejects.push(reject(task, "queue_full", "the queue is full")),
+                Accepted::Conflict(_) => sent.rejects.push(reject(
+                    task,
+                    "conflict",
+                    "a task with this id exists with other content",
+                )),
+                Accepted::Full if on_full == OnFull::Fail => {
+                    sent.rejects.push(reject(task, "queue_full", "the queue is full"))
+                }
                 Accepted::Full => left.push(task),
             }
         }

@@ -17,7 +17,10 @@ pub(crate) struct Known {
 }
 
 fn nobody(task_type: &TypeName) -> String {
-    format!("no live node knows the type {task_type:?}: declare it in the workers' configuration as [types.{task_type}], or start such a worker", task_type = task_type.as_str())
+    format!(
+        "no live node knows the type {task_type:?}: declare it in the workers' configuration as [types.{task_type}], or start such a worker",
+        task_type = task_type.as_str()
+    )
 }
 
 impl Known {
@@ -31,7 +34,8 @@ impl Known {
             return Ok(*known);
         }
         let (nodes, _) = store.nodes().await?;
-        let mut live = nodes.iter().filter(|node| node.alive).filter_map(|node| node.record.as_ref()).peekable();
+        let mut live =
+            nodes.iter().filter(|node| node.alive).filter_map(|node| node.record.as_ref()).peekable();
         let nobody_lives = live.peek().is_none();
         let known = live.any(|record| record.types.contains(task_type)) || (nobody_lives && !self.strict);
         if !known && !self.strict {

@@ -47,10 +47,15 @@ pub(crate) async fn run(context: &Context, verify: bool) -> Done {
     if verify {
         checks.extend(audit(&store).await?);
     }
-    output::list(context.format.unwrap_or(Format::Table), &checks, &["CHECK", "STATUS", "DETAIL"], |check| {
-        let status = ["ok", "warn", "FAIL"][check.status as usize];
-        vec![check.check.to_owned(), status.to_owned(), check.detail.clone()]
-    })?;
+    output::list(
+        context.format.unwrap_or(Format::Table),
+        &checks,
+        &["CHECK", "STATUS", "DETAIL"],
+        |check| {
+            let status = ["ok", "warn", "FAIL"][check.status as usize];
+            vec![check.check.to_owned(), status.to_owned(), check.detail.clone()]
+        },
+    )?;
     facts.check(context.config.redis.allow_eviction)?;
     match checks.iter().filter(|check| check.status == Status::Fail).count() {
         0 => Ok(()),
@@ -60,23 +65,37 @@ pub(crate) async fn run(context: &Context, verify: bool) -> Done {
 
 fn server(context: &Context, facts: &ServerFacts) -> Vec<Check> {
     let fit = match facts.check(context.config.redis.allow_eviction) {
-        Ok(()) => check("fit for tasks", Status::Ok, format!("{} {}, {}", facts.server, facts.version, facts.eviction)),
+        Ok(()) => check(
+            "fit for tasks",
+            Status::Ok,
+            format!("{} {}, {}", facts.server, facts.version, facts.eviction),
+        ),
         Err(error) => check("fit for tasks", Status::Fail, error.to_string()),
     };
     let durable = if facts.aof {
         check("persistence", Status::Ok, "append-only file is on")
     } else {
-        check("persistence", Status::Warn, "append-only file is off: a crash of Redis loses tasks since its last snapshot; set `appendonly yes`")
+        check(
+            "persistence",
+            Status::Warn,
+            "append-only file is off: a crash of Redis loses tasks since its last snapshot; set `appendonly yes`",
+        )
     };
     let memory = match (facts.maxmemory, facts.used_memory) {
         (0, used) => check("memory", Status::Ok, format!("{} MiB used, no limit", used >> 20)),
-        (limit, used) if used > limit / 10 * 9 => {
-            check("memory", Status::Warn, format!("{} of {} MiB used: raise maxmemory or shorten retention", used >> 20, limit >> 20))
-        }
+        (limit, used) if used > limit / 10 * 9 => check(
+            "memory",
+            Status::Warn,
+            format!("{} of {} MiB used: raise maxmemory or shorten retention", used >> 20, limit >> 20),
+        ),
         (limit, used) => check("memory", Status::Ok, format!("{} of {} MiB used", used >> 20, limit >> 20)),
     };
     let role = match facts.role.as_str() {
-        "master" => check("role", Status::Ok, format!("primary with {} replicas, {} clients", facts.replicas, facts.clients)),
+        "master" => check(
+            "role",
+            Status::Ok,
+            format!("primary with {} replicas, {} clients", facts.replicas, facts.clients),
+        ),
         other => check("role", Status::Fail, format!("this is a {other}: point Windlass at the primary")),
     };
     vec![fit, durable, memory, role]
@@ -106,7 +125,11 @@ async fn clock(store: &Store) -> Done<Check> {
     let ours = jiff::Timestamp::now().as_microsecond();
     let apart = (ours - theirs.0).abs() / 1000;
     let status = if apart < 5_000 { Status::Ok } else { Status::Warn };
-    Ok(check("clock", status, format!("this machine and Redis are {apart} ms apart (only Redis's clock decides anything)")))
+    Ok(check(
+        "clock",
+        status,
+        format!("this machine and Redis are {apart} ms apart (only Redis's clock decides anything)"),
+    ))
 }
 
 /// Runs a script that changes nothing, so that missing rights show.
@@ -119,7 +142,8 @@ async fn scripts(store: &Store) -> Check {
 
 async fn fleet(store: &Store) -> Done<Vec<Check>> {
     let (nodes, _) = store.nodes().await?;
-    let alive: Vec<&NodeRecord> = nodes.iter().filter(|n| n.alive).filter_map(|n| n.record.as_ref()).collect();
+    let alive: Vec<&NodeRecord> =
+        nodes.iter().filter(|n| n.alive).filter_map(|n| n.record.as_ref()).collect();
     let lost = nodes.iter().filter(|node| !node.alive).count();
     let status = if alive.is_empty() || lost > 0 { Status::Warn } else { Status::Ok };
     let mut checks = vec![check("nodes", status, format!("{} alive, {lost} lost within a day", alive.len()))];
@@ -127,7 +151,11 @@ async fn fleet(store: &Store) -> Done<Vec<Check>> {
         let view = store.queue(&name).view().await?;
         let waiting = view.pending_count() + view.scheduled;
         if waiting > 0 && !alive.iter().any(|node| node.queues.contains_key(&name)) {
-            checks.push(check("served", Status::Warn, format!("{waiting} tasks wait in queue {name}, and no live node serves it")));
+            checks.push(check(
+                "served",
+                Status::Warn,
+                format!("{waiting} tasks wait in queue {name}, and no live node serves it"),
+            ));
         }
         if view.paused {
             checks.push(check("paused", Status::Warn, format!("queue {name} is paused")));
@@ -141,10 +169,18 @@ async fn audit(store: &Store) -> Done<Vec<Check>> {
     for name in store.queues().await? {
         let audit = store.queue(&name).audit().await?;
         if audit.faults.is_empty() {
-            checks.push(check("verify", Status::Ok, format!("queue {name}: {} tasks, each in exactly one place", audit.tasks)));
+            checks.push(check(
+                "verify",
+                Status::Ok,
+                format!("queue {name}: {} tasks, each in exactly one place", audit.tasks),
+            ));
         }
         for fault in audit.faults {
-            checks.push(check("verify", Status::Fail, format!("queue {name}: {} {}", fault.subject, fault.fault)));
+            checks.push(check(
+                "verify",
+                Status::Fail,
+                format!("queue {name}: {} {}", fault.subject, fault.fault),
+            ));
         }
     }
     Ok(checks)

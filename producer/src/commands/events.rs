@@ -10,7 +10,7 @@ use crate::{
     context::Context,
     exit::Done,
     output::{self, Format},
-    steps::{bounded, Pause},
+    steps::{Pause, bounded},
 };
 
 /// `windlass events`.
@@ -73,5 +73,12 @@ fn print(context: &Context, t: &Transition) -> Done {
     }
     let word = windlass_shared::model::state::word;
     let task = format!("{}/{}", t.queue, t.id);
-    output::line(&format!("{}  {task:<44} {:>9} → {:<9} {:<14} {}", t.at, word(t.from), word(t.to), t.reason, t.by))
+    output::line(&format!(
+        "{}  {task:<44} {:>9} → {:<9} {:<14} {}",
+        t.at,
+        word(t.from),
+        word(t.to),
+        t.reason,
+        t.by
+    ))
 }

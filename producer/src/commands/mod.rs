@@ -16,7 +16,7 @@ pub(crate) use self::{
 };
 
 use clap::CommandFactory;
-use windlass_shared::config::{reference_markdown, Who};
+use windlass_shared::config::{Who, reference_markdown};
 
 use crate::{
     cli::{Cli, Command},
@@ -56,15 +56,21 @@ pub(crate) async fn run(cli: Cli) -> Done {
         Command::Doctor(args) => doctor::run(&context, args.verify).await,
         Command::Dev(args) => dev::run(&context, &cli.global, args).await,
         Command::Config => config(&context),
-        Command::Completions { .. } | Command::Man | Command::Reference { .. } | Command::DieWithParent { .. } => Ok(()),
+        Command::Completions { .. }
+        | Command::Man
+        | Command::Reference { .. }
+        | Command::DieWithParent { .. } => Ok(()),
     }
 }
 
 fn config(context: &Context) -> Done {
     let settings = context.config.effective(Who::Both);
-    output::list(context.format.unwrap_or(Format::Table), &settings, &["SETTING", "VALUE", "FROM"], |setting| {
-        vec![setting.key.to_owned(), setting.value.clone(), setting.origin.clone()]
-    })
+    output::list(
+        context.format.unwrap_or(Format::Table),
+        &settings,
+        &["SETTING", "VALUE", "FROM"],
+        |setting| vec![setting.key.to_owned(), setting.value.clone(), setting.origin.clone()],
+    )
 }
 
 fn completions(shell: clap_complete::Shell) -> Done {
@@ -83,6 +89,8 @@ fn reference(page: &str) -> Done {
     match page {
         "states" => output::line(windlass_shared::model::state::markdown().trim_end()),
         "configuration" => output::line(reference_markdown().trim_end()),
-        other => Err(Failure::Usage(format!("there is no reference page {other:?}: use states or configuration"))),
+        other => {
+            Err(Failure::Usage(format!("there is no reference page {other:?}: use states or configuration")))
+        }
     }
 }

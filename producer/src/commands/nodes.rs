@@ -3,15 +3,15 @@
 use std::{io::IsTerminal, time::Duration};
 
 use windlass_shared::{
-    model::{time::human, NodeId},
-    store::{inspect::NodeView, NodeCommand, Store},
+    model::{NodeId, time::human},
+    store::{NodeCommand, Store, inspect::NodeView},
 };
 
 use crate::{
     cli::NodeVerb,
     context::Context,
     exit::{Done, Failure},
-    output::{self, say, Format},
+    output::{self, Format, say},
     steps::bounded,
 };
 

@@ -3,18 +3,15 @@
 use serde::Serialize;
 use windlass_shared::{
     model::{BatchName, Priority, QueueName, State, TaskId, TaskRef},
-    store::{
-        inspect::FinishedLog,
-        Cancelled, NodeCommand, Queue, Store,
-    },
+    store::{Cancelled, NodeCommand, Queue, Store, inspect::FinishedLog},
 };
 
 use super::wait;
 use crate::{
     cli,
-    context::{by_queue, Context},
+    context::{Context, by_queue},
     exit::{Done, Failure},
-    output::{self, say, Format},
+    output::{self, Format, say},
 };
 
 /// Tasks that one call of a script takes.
@@ -33,9 +30,19 @@ struct Fate {
 
 fn print(context: &Context, fates: &[Fate], bad: &str) -> Done {
     let one = fates.len() == 1;
-    output::asked(context.format.unwrap_or(Format::Table), one, fates, &["TASK", "STATE", "OUTCOME"], |fate| {
-        vec![fate.reference.clone(), fate.state.map(|s| s.to_string()).unwrap_or_default(), fate.outcome.to_owned()]
-    })?;
+    output::asked(
+        context.format.unwrap_or(Format::Table),
+        one,
+        fates,
+        &["TASK", "STATE", "OUTCOME"],
+        |fate| {
+            vec![
+                fate.reference.clone(),
+                fate.state.map(|s| s.to_string()).unwrap_or_default(),
+                fate.outcome.to_owned(),
+            ]
+        },
+    )?;
     let unknown = fates.iter().filter(|fate| fate.outcome == "unknown").count();
     let refused = fates.iter().filter(|fate| fate.outcome == "refused").count();
     match (unknown, refused) {
@@ -88,7 +95,12 @@ pub(crate) async fn cancel(context: &Context, ids: &[String]) -> Done {
     print(context, &fates, "were finished already")
 }
 
-fn fates(references: &[TaskRef], states: Vec<Option<State>>, done: &'static str, good: fn(State) -> bool) -> Vec<Fate> {
+fn fates(
+    references: &[TaskRef],
+    states: Vec<Option<State>>,
+    done: &'static str,
+    good: fn(State) -> bool,
+) -> Vec<Fate> {
     let fate = |(reference, state): (&TaskRef, Option<State>)| {
         let outcome = state.map_or("unknown", |state| if good(state) { done } else { "refused" });
         Fate { reference: reference.to_string(), state, outcome }
@@ -109,7 +121,11 @@ pub(crate) async fn retry(context: &Context, args: cli::Retry) -> Done {
     let retried = match (batch, context.named_queue()) {
         (Some(batch), _) => retry_batch(&store, &batch).await?,
         (None, Some(queue)) => retry_dead(&store, queue).await?,
-        (None, None) => return Err(Failure::Usage("name tasks, or --batch, or --queue for its whole dead letter".into())),
+        (None, None) => {
+            return Err(Failure::Usage(
+                "name tasks, or --batch, or --queue for its whole dead letter".into(),
+            ));
+        }
     };
     count(context, "retried", retried)
 }
@@ -143,7 +159,8 @@ async fn retry_dead(store: &Store, name: &QueueName) -> Done<u64> {
 async fn retry_ids(queue: &Queue, ids: &[TaskId]) -> Done<u64> {
     let mut retried = 0;
     for page in ids.chunks(PAGE) {
-        retried += queue.retry(page).await?.iter().filter(|state| **state == Some(State::Pending)).count() as u64;
+        retried +=
+            queue.retry(page).await?.iter().filter(|state| **state == Some(State::Pending)).count() as u64;
     }
     Ok(retried)
 }
@@ -183,7 +200,8 @@ pub(crate) async fn priority(context: &Context, mut words: Vec<String>) -> Done 
     let priority: Priority = last.parse().map_err(Failure::Usage)?;
     let references = context.references(&words)?;
     let store = context.store().await?;
-    let states = each(&store, &references, async |queue, ids| Ok(queue.prioritise(&ids, priority).await?)).await?;
+    let states =
+        each(&store, &references, async |queue, ids| Ok(queue.prioritise(&ids, priority).await?)).await?;
     print(context, &fates(&references, states, "changed", |state| !state.is_final()), "are finished already")
 }
 

@@ -4,28 +4,40 @@ use std::time::Duration;
 
 use windlass_shared::{
     model::{
-        time::{human, micros},
         QueueName,
+        time::{human, micros},
     },
-    store::{inspect::QueueView, QueueSettings},
+    store::{QueueSettings, inspect::QueueView},
 };
 
 use crate::{
     cli::{self, QueueSet, QueuesCommand},
     context::Context,
     exit::{Done, Failure},
-    output::{self, say, Format},
+    output::{self, Format, say},
     steps::duration,
 };
 
 const HEAD: [&str; 12] = [
-    "QUEUE", "STATE", "CRITICAL", "HIGH", "NORMAL", "LOW", "SCHEDULED", "RUNNING", "PARKED", "FAILED", "COMPLETED",
+    "QUEUE",
+    "STATE",
+    "CRITICAL",
+    "HIGH",
+    "NORMAL",
+    "LOW",
+    "SCHEDULED",
+    "RUNNING",
+    "PARKED",
+    "FAILED",
+    "COMPLETED",
     "OLDEST",
 ];
 
 fn row(queue: &QueueView) -> Vec<String> {
     let mut row = vec![queue.queue.to_string(), if queue.paused { "paused".into() } else { "open".into() }];
-    row.extend(["critical", "high", "normal", "low"].map(|p| queue.pending.get(p).copied().unwrap_or(0).to_string()));
+    row.extend(
+        ["critical", "high", "normal", "low"].map(|p| queue.pending.get(p).copied().unwrap_or(0).to_string()),
+    );
     row.extend([queue.scheduled, queue.running, queue.parked, queue.failed].map(|n| n.to_string()));
     row.push(queue.totals.get("completed").copied().unwrap_or(0).to_string());
     row.push(queue.oldest_pending_ms.map(|ms| human(Duration::from_millis(ms))).unwrap_or_default());
@@ -96,7 +108,9 @@ fn number(flag: &str, text: Option<&str>) -> Done<Change> {
         Some("default") => Ok(Some(None)),
         Some(text) => match text.parse::<u64>() {
             Ok(n) if n > 0 => Ok(Some(Some(n))),
-            _ => Err(Failure::Usage(format!("{flag}: {text:?} is not valid: use a number above zero, or default"))),
+            _ => Err(Failure::Usage(format!(
+                "{flag}: {text:?} is not valid: use a number above zero, or default"
+            ))),
         },
     }
 }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use windlass_shared::{
     model::{BatchName, QueueName, State, TaskRecord, TaskRef},
     store::{
-        inspect::{Finished, FinishedLog},
         Store,
+        inspect::{Finished, FinishedLog},
     },
 };
 
@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     exit::{Done, Failure},
     output::{self, Format},
-    steps::{bounded, Pause},
+    steps::{Pause, bounded},
 };
 
 /// `windlass results`.
@@ -27,7 +27,15 @@ pub(crate) async fn run(context: &Context, args: cli::Results) -> Done {
     }
     let batch = args.batch.as_deref().map(BatchName::new).transpose()?;
     let store = context.store().await?;
-    let mut reader = Reader { store, state, batch, logs: Vec::new(), printed: HashSet::new(), context, collected: Vec::new() };
+    let mut reader = Reader {
+        store,
+        state,
+        batch,
+        logs: Vec::new(),
+        printed: HashSet::new(),
+        context,
+        collected: Vec::new(),
+    };
     reader.open().await?;
     bounded(None, reader.run(args.follow)).await
 }

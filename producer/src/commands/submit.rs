@@ -3,8 +3,8 @@
 use serde_json::value::RawValue;
 use windlass_shared::{
     model::{
+        BatchName, ConcurrencyKey, NewTask, State, TaskId, TaskRef, TenantName, TypeName,
         submission::{Inherited, Submission},
-        BatchName, ConcurrencyKey, NewTask, TaskId, TaskRef, TenantName, TypeName,
     },
     store::{Accepted, Store},
 };
@@ -15,8 +15,8 @@ use crate::{
     cli::{self, OnFull},
     context::Context,
     exit::{Done, Failure},
-    output::{self, say, Format},
-    steps::{bounded, Pause},
+    output::{self, Format, say},
+    steps::{Pause, bounded},
 };
 
 /// `windlass submit`.
@@ -30,15 +30,14 @@ pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
     bulk::register(&store, &task).await?;
     let accepted = submit(&store, &task, args.on_full.unwrap_or(OnFull::Fail)).await?;
     let reference = TaskRef { queue: task.queue.clone(), id: task.id.clone() };
-    print(context, &reference, accepted)?;
-    if args.wait {
-        let references = [reference];
-        return bounded(None, async {
-            wait::report(context, &references, &wait::tasks(&store, &references).await?)
-        })
-        .await;
+    let (state, duplicate) = taken(&reference, accepted)?;
+    if !args.wait {
+        return print(context, &reference, state, duplicate);
     }
-    Ok(())
+    // One command prints one thing: whoever waits gets the finished task, and its reference meanwhile.
+    say!("windlass: waiting for {reference}");
+    let references = [reference];
+    bounded(None, async { wait::report(context, &references, &wait::tasks(&store, &references).await?) }).await
 }
 
 /// The task that the flags describe.
@@ -50,7 +49,8 @@ fn task(context: &Context, args: &cli::Submit) -> Done<NewTask> {
     submission.concurrency_key = args.concurrency_key.as_deref().map(ConcurrencyKey::new).transpose()?;
     submission.batch = args.batch.as_deref().map(BatchName::new).transpose()?;
     submission.queue = context.named_queue().cloned();
-    submission.priority = args.priority.as_deref().map(|text| text.parse().map_err(Failure::Usage)).transpose()?;
+    submission.priority =
+        args.priority.as_deref().map(|text| text.parse().map_err(Failure::Usage)).transpose()?;
     submission.weight = args.weight;
     submission.key.clone_from(&args.key);
     submission.delay.clone_from(&args.delay);
@@ -75,12 +75,15 @@ pub(crate) fn inherited(context: &Context, task_type: &TypeName) -> Inherited {
 
 fn payload(args: &cli::Submit) -> Done<Box<RawValue>> {
     if let Some(text) = &args.payload {
-        return serde_json::from_str(text).map_err(|error| Failure::Usage(format!("--payload: it is not JSON: {error}")));
+        return serde_json::from_str(text)
+            .map_err(|error| Failure::Usage(format!("--payload: it is not JSON: {error}")));
     }
     let mut fields = serde_json::Map::new();
-    for (name, value) in
-        [("description", &args.description), ("target_file", &args.target_file), ("complexity", &args.complexity)]
-    {
+    for (name, value) in [
+        ("description", &args.description),
+        ("target_file", &args.target_file),
+        ("complexity", &args.complexity),
+    ] {
         if let Some(value) = value {
             fields.insert(name.to_owned(), value.clone().into());
         }
@@ -119,22 +122,22 @@ async fn submit(store: &Store, task: &NewTask, on_full: OnFull) -> Done<Accepted
     }
 }
 
-fn print(context: &Context, reference: &TaskRef, accepted: Accepted) -> Done {
-    let (state, duplicate) = match accepted {
-        Accepted::New(state) => (Some(state), false),
-        Accepted::Duplicate(state) => (state, true),
-        Accepted::Conflict(_) => {
-            return Err(Failure::Refused(format!(
-                "{reference} exists with other content: use another --id or --key, or look at it with `windlass status {reference}`"
-            )));
-        }
-        Accepted::Full => {
-            return Err(Failure::Refused(format!(
-                "queue {} is full: try later, or wait for room with --on-full wait (limit: windlass queues {})",
-                reference.queue, reference.queue
-            )));
-        }
-    };
+/// The task's state and whether it was there before, or why it was refused.
+fn taken(reference: &TaskRef, accepted: Accepted) -> Done<(Option<State>, bool)> {
+    match accepted {
+        Accepted::New(state) => Ok((Some(state), false)),
+        Accepted::Duplicate(state) => Ok((state, true)),
+        Accepted::Conflict(_) => Err(Failure::Refused(format!(
+            "{reference} exists with other content: use another --id or --key, or look at it with `windlass status {reference}`"
+        ))),
+        Accepted::Full => Err(Failure::Refused(format!(
+            "queue {} is full: try later, or wait for room with --on-full wait (its limit: windlass queues {})",
+            reference.queue, reference.queue
+        ))),
+    }
+}
+
+fn print(context: &Context, reference: &TaskRef, state: Option<State>, duplicate: bool) -> Done {
     match context.format {
         Some(Format::Json | Format::Jsonl) => output::json(&serde_json::json!({
             "ref": reference.to_string(),

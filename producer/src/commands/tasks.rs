@@ -9,7 +9,7 @@ use crate::{
     cli,
     context::Context,
     exit::{Done, Failure},
-    output::{self, say, Format},
+    output::{self, Format, say},
 };
 
 const HEAD: [&str; 8] = ["TASK", "TYPE", "STATE", "REASON", "PRIORITY", "ATTEMPT", "NODE", "RESULT OR ERROR"];
@@ -51,8 +51,12 @@ pub(crate) async fn status(context: &Context, ids: &[String]) -> Done {
     let found = store.tasks(&references).await?;
     let tasks: Vec<TaskView> = found.iter().flatten().map(windlass_shared::model::TaskRecord::view).collect();
     print(context.format.unwrap_or(Format::Table), ids.len() == 1, &tasks)?;
-    let unknown: Vec<String> =
-        references.iter().zip(&found).filter(|(_, task)| task.is_none()).map(|(r, _)| r.to_string()).collect();
+    let unknown: Vec<String> = references
+        .iter()
+        .zip(&found)
+        .filter(|(_, task)| task.is_none())
+        .map(|(r, _)| r.to_string())
+        .collect();
     if unknown.is_empty() { Ok(()) } else { Err(unknown_tasks(&unknown)) }
 }
 
@@ -73,7 +77,8 @@ pub(crate) async fn list(context: &Context, args: cli::Tasks) -> Done {
         None => store.queues().await?,
     };
     let limit = args.limit as usize;
-    let states = state.map_or_else(|| vec![State::Running, State::Pending, State::Parked, State::Scheduled], |s| vec![s]);
+    let states = state
+        .map_or_else(|| vec![State::Running, State::Pending, State::Parked, State::Scheduled], |s| vec![s]);
     if args.cursor.is_some() && queues.len() != 1 {
         return Err(Failure::Usage("--cursor needs --queue: each queue has its own".into()));
     }

@@ -2,7 +2,7 @@
 
 use windlass_shared::{
     model::{BatchName, State, TaskRecord, TaskRef},
-    store::{inspect::BatchCounts, Store},
+    store::{Store, inspect::BatchCounts},
 };
 
 use super::tasks;
@@ -10,8 +10,8 @@ use crate::{
     cli,
     context::Context,
     exit::{Done, Failure},
-    output::{self, say, Format},
-    steps::{bounded, duration, Pause},
+    output::{self, Format, say},
+    steps::{Pause, bounded, duration},
 };
 
 /// `windlass wait`.
@@ -88,7 +88,8 @@ pub(crate) fn unknown(batch: &BatchName) -> Failure {
 /// Hidden where stderr is not a terminal.
 fn progress_bar() -> indicatif::ProgressBar {
     let style = indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} finished, {msg} ({elapsed})");
-    indicatif::ProgressBar::new(0).with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
+    indicatif::ProgressBar::new(0)
+        .with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
 }
 
 /// Prints a batch's counts, and fails if a task did not complete.
@@ -104,12 +105,18 @@ pub(crate) fn report_batch(context: &Context, batch: &BatchName, counts: BatchCo
         Some(Format::Json | Format::Jsonl) => output::json(&View { batch: batch.as_str(), counts })?,
         _ => say!(
             "batch {batch}: {} of {} completed, {} failed, {} cancelled, {} expired",
-            counts.completed, counts.total, counts.failed, counts.cancelled, counts.expired
+            counts.completed,
+            counts.total,
+            counts.failed,
+            counts.cancelled,
+            counts.expired
         ),
     }
     if bad == 0 {
         Ok(())
     } else {
-        Err(Failure::NotDone(format!("{bad} tasks did not complete: windlass results --batch {batch} --state failed")))
+        Err(Failure::NotDone(format!(
+            "{bad} tasks did not complete: windlass results --batch {batch} --state failed"
+        )))
     }
 }

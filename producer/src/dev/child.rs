@@ -4,18 +4,20 @@ use std::{
     fs::File,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
 use futures_util::future::{join_all, select_all};
-use rustix::process::{kill_process, set_parent_process_death_signal, Pid, Signal};
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
 use crate::exit::{Done, Failure};
 
 /// A process that we started.
 pub(crate) struct Child {
     process: tokio::process::Child,
+    /// Its process id, also after it ended.
+    pub(crate) pid: u32,
     /// Where its output goes.
     pub(crate) log: PathBuf,
 }
@@ -24,7 +26,8 @@ impl Child {
     /// Starts a program with its output in `log`. In a process group of its own, so that a Ctrl-C on the terminal
     /// reaches us alone and we stop the children in order.
     pub(crate) fn spawn(argv: &[String], env: &[(String, String)], log: &Path) -> Done<Self> {
-        let output = File::create(log).map_err(|error| Failure::NotDone(format!("{}: {error}", log.display())))?;
+        let output =
+            File::create(log).map_err(|error| Failure::NotDone(format!("{}: {error}", log.display())))?;
         let errors = output.try_clone()?;
         let process = tokio::process::Command::new(&argv[0])
             .args(&argv[1..])
@@ -36,12 +39,7 @@ impl Child {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| Failure::NotDone(format!("cannot start {}: {error}", argv[0])))?;
-        Ok(Self { process, log: log.to_owned() })
-    }
-
-    /// 0 once it ended.
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.id().unwrap_or(0)
+        Ok(Self { pid: process.id().unwrap_or_default(), process, log: log.to_owned() })
     }
 
     fn signal(&self, signal: Signal) {
@@ -82,11 +80,7 @@ pub(crate) async fn stop_all(children: &mut [Child], patience: Duration) {
 pub(crate) async fn any_ended(children: &mut [Child]) -> (usize, String) {
     let waits = children.iter_mut().map(|child| Box::pin(child.process.wait()));
     let (status, index, _) = select_all(waits).await;
-    (index, status.map_or_else(|error| error.to_string(), describe))
-}
-
-fn describe(status: ExitStatus) -> String {
-    status.to_string()
+    (index, status.map_or_else(|error| error.to_string(), |status| status.to_string()))
 }
 
 /// Becomes the program, which then ends when our parent does. Gives back only what went wrong.
@@ -94,5 +88,9 @@ pub(crate) fn die_with_parent(argv: &[String]) -> Failure {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
         return Failure::NotDone(format!("the system refused: {error}"));
     }
-    Failure::NotDone(format!("cannot start {}: {}", argv[0], std::process::Command::new(&argv[0]).args(&argv[1..]).exec()))
+    Failure::NotDone(format!(
+        "cannot start {}: {}",
+        argv[0],
+        std::process::Command::new(&argv[0]).args(&argv[1..]).exec()
+    ))
 }

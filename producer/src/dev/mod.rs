@@ -27,18 +27,28 @@ pub(crate) async fn run(context: &Context, global: &Global, args: cli::Dev) -> D
     let limit = args.duration.as_deref().map(seconds_or_duration).transpose()?;
     let worker = find_worker()?;
     let logs = args.dir.join("logs");
-    std::fs::create_dir_all(&logs).map_err(|error| Failure::Usage(format!("--dir {}: {error}", args.dir.display())))?;
+    std::fs::create_dir_all(&logs)
+        .map_err(|error| Failure::Usage(format!("--dir {}: {error}", args.dir.display())))?;
     // Told which Redis to use: use that one. Otherwise a private one, which ends with us.
-    let configured = context.config.effective(windlass_shared::config::Who::Both).into_iter().any(|setting| {
-        setting.key == "redis.url" && setting.origin != "default"
-    });
+    let configured = context
+        .config
+        .effective(windlass_shared::config::Who::Both)
+        .into_iter()
+        .any(|setting| setting.key == "redis.url" && setting.origin != "default");
     let private = if configured { None } else { Some(PrivateRedis::start(&args.dir).await?) };
-    let url = private.as_ref().map_or_else(|| context.config.redis.url.expose().to_owned(), |redis| redis.url.clone());
+    let url = private
+        .as_ref()
+        .map_or_else(|| context.config.redis.url.expose().to_owned(), |redis| redis.url.clone());
     let scripted = if args.scripted { Some(scripted::start().await?) } else { None };
     let mut workers = Vec::new();
     for index in 1..=args.workers {
         let mut argv = vec![worker.display().to_string(), "--die-with-parent".into()];
-        argv.extend(["--redis-url".into(), url.clone(), "--concurrency".into(), args.concurrency.to_string()]);
+        argv.extend([
+            "--redis-url".into(),
+            url.clone(),
+            "--concurrency".into(),
+            args.concurrency.to_string(),
+        ]);
         argv.extend(["--labels".into(), format!("dev={index}")]);
         if let Some(queues) = &args.queues {
             argv.extend(["--queues".into(), queues.clone()]);
@@ -85,13 +95,18 @@ fn announce(url: &str, workers: &[Child], logs: &Path, scripted: Option<&scripte
     let shown = windlass_shared::config::redact_url(url);
     say!("{} workers on {shown}, logs in {}", workers.len(), logs.display());
     if let Some(scripted) = scripted {
-        say!("`llm` tasks go to a scripted stand-in for a model, at {}: its answers are no model's", scripted.url);
+        say!(
+            "`llm` tasks go to a scripted stand-in for a model, at {}: its answers are no model's",
+            scripted.url
+        );
     }
     say!("in another terminal:\n");
     // On stdout, so that a script can take it; a private Redis has no password.
     output::line(&format!("export WINDLASS_REDIS_URL={shown}"))?;
     std::io::stdout().flush()?;
-    say!("\n  windlass nodes\n  windlass submit --type command --payload '{{\"argv\":[\"date\"]}}' --wait\n\nCtrl-C stops everything.");
+    say!(
+        "\n  windlass nodes\n  windlass submit --type command --payload '{{\"argv\":[\"date\"]}}' --wait\n\nCtrl-C stops everything."
+    );
     Ok(())
 }
 
@@ -112,7 +127,7 @@ async fn watch(workers: &mut Vec<Child>, limit: Option<Duration>) -> Done {
             () = &mut over => return Ok(()),
             (index, status) = child::any_ended(workers) => {
                 let gone = workers.remove(index);
-                say!("worker {} ended: {status}; its log: {}", gone.pid(), gone.log.display());
+                say!("worker {} ended: {status}; its log: {}", gone.pid, gone.log.display());
                 if workers.is_empty() {
                     return Err(Failure::NotDone("all workers are gone".into()));
                 }

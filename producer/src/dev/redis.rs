@@ -8,7 +8,7 @@ use std::{
 
 use windlass_shared::{model::Namespace, store::Connect};
 
-use super::child::{stop_all, Child};
+use super::child::{Child, stop_all};
 use crate::exit::{Done, Failure};
 
 /// A Redis server that is ours.
@@ -25,7 +25,8 @@ impl PrivateRedis {
     pub(super) async fn start(dir: &Path) -> Done<Self> {
         let server = find(dir)?;
         let data = dir.join("redis");
-        std::fs::create_dir_all(&data).map_err(|error| Failure::Usage(format!("{}: {error}", data.display())))?;
+        std::fs::create_dir_all(&data)
+            .map_err(|error| Failure::Usage(format!("{}: {error}", data.display())))?;
         let port = free_port()?;
         let us = std::env::current_exe()?;
         let argv: Vec<String> = [
@@ -37,8 +38,18 @@ impl PrivateRedis {
         ]
         .into_iter()
         .chain(
-            ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction", "--dir"]
-                .map(str::to_owned),
+            [
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                "--maxmemory-policy",
+                "noeviction",
+                "--dir",
+            ]
+            .map(str::to_owned),
         )
         .chain([data.display().to_string()])
         .collect();
@@ -65,7 +76,10 @@ impl PrivateRedis {
                 return Ok(());
             }
             if self.child.has_ended() || start.elapsed() > PATIENCE {
-                return Err(Failure::NotDone(format!("the private Redis did not start:\n{}", self.child.last_words())));
+                return Err(Failure::NotDone(format!(
+                    "the private Redis did not start:\n{}",
+                    self.child.last_words()
+                )));
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
@@ -81,8 +95,10 @@ impl PrivateRedis {
 fn find(dir: &Path) -> Done<PathBuf> {
     let names = ["valkey-server", "redis-server"];
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let homebrew = ["/opt/homebrew/bin", "/usr/local/bin", "/home/linuxbrew/.linuxbrew/bin"].map(PathBuf::from);
-    let on_path = std::env::split_paths(&path).chain(homebrew).flat_map(|dir| names.map(|name| dir.join(name)));
+    let homebrew =
+        ["/opt/homebrew/bin", "/usr/local/bin", "/home/linuxbrew/.linuxbrew/bin"].map(PathBuf::from);
+    let on_path =
+        std::env::split_paths(&path).chain(homebrew).flat_map(|dir| names.map(|name| dir.join(name)));
     on_path
         .filter(|candidate| candidate.is_file())
         .chain(from_package(Some(&dir.join("valkey"))))
@@ -112,6 +128,7 @@ fn from_package(target: Option<&Path>) -> Option<PathBuf> {
 
 /// A port that was free a moment ago.
 fn free_port() -> Done<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", USUAL_PORT)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)))?;
+    let listener =
+        TcpListener::bind(("127.0.0.1", USUAL_PORT)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)))?;
     Ok(listener.local_addr()?.port())
 }

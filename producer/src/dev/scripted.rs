@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use windlass_llm::scripted::{serve, ScriptedOptions, MODEL};
+use windlass_llm::scripted::{MODEL, ScriptedOptions, serve};
 
 use crate::{exit::Done, output::say};
 

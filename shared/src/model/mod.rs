@@ -14,7 +14,9 @@ pub mod time;
 
 pub use class::ErrorClass;
 pub use event::{Event, Transition};
-pub use name::{BatchName, ConcurrencyKey, Namespace, NodeId, QueueName, TaskId, TaskRef, TenantName, TypeName};
+pub use name::{
+    BatchName, ConcurrencyKey, Namespace, NodeId, QueueName, TaskId, TaskRef, TenantName, TypeName,
+};
 pub use node::{NodeRecord, NodeState, RunningTask};
 pub use priority::Priority;
 pub use retry::RetryPolicy;

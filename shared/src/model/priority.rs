@@ -44,8 +44,9 @@ impl FromStr for Priority {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let same = |p: &Self| p.as_str().eq_ignore_ascii_case(text);
-        Self::ALL.into_iter().find(same).ok_or_else(|| {
-            format!("priority {text:?} is not valid: use one of critical, high, normal, low")
-        })
+        Self::ALL
+            .into_iter()
+            .find(same)
+            .ok_or_else(|| format!("priority {text:?} is not valid: use one of critical, high, normal, low"))
     }
 }

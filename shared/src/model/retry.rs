@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{class::ClassPolicy, ErrorClass};
+use super::{ErrorClass, class::ClassPolicy};
 
 /// A task's retry policy. What a task does not say comes from its type's configuration, then from the defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,10 @@ mod tests {
             Verdict::RetryAfter(wait) => wait,
             other => panic!("{other:?}"),
         };
-        assert_eq!((bound(0), bound(1), bound(3), bound(60)), (D::from_secs(1), D::from_secs(2), D::from_secs(8), D::from_secs(300)));
+        assert_eq!(
+            (bound(0), bound(1), bound(3), bound(60)),
+            (D::from_secs(1), D::from_secs(2), D::from_secs(8), D::from_secs(300))
+        );
     }
 
     #[test]

@@ -208,7 +208,10 @@ mod tests {
     #[test]
     fn no_transition_stands_twice_and_every_reason_is_used() {
         for (i, row) in TABLE.iter().enumerate() {
-            assert!(!TABLE[..i].iter().any(|r| (r.from, r.to, r.reason) == (row.from, row.to, row.reason)), "{row:?}");
+            assert!(
+                !TABLE[..i].iter().any(|r| (r.from, r.to, r.reason) == (row.from, row.to, row.reason)),
+                "{row:?}"
+            );
         }
         for reason in Reason::ALL {
             assert!(TABLE.iter().any(|row| row.reason == *reason), "{reason} is in no row");

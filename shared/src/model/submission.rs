@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    id, retry::Wanted, time, BatchName, ConcurrencyKey, Micros, Priority, QueueName, TaskId, TenantName, TypeName,
+    BatchName, ConcurrencyKey, Micros, Priority, QueueName, TaskId, TenantName, TypeName, id, retry::Wanted,
+    time,
 };
 
 /// One task as it is given on the command line or in a line of JSON. Unknown fields are refused.
@@ -234,7 +235,9 @@ impl Submission {
         match (time::parse_duration(text), Micros::parse(text)) {
             (Ok(duration), _) => Ok(Expiry::After(duration)),
             (_, Ok(moment)) => Ok(Expiry::At(moment)),
-            _ => Err(format!("expires: {text:?} is not valid: use a duration such as 1h, or an RFC 3339 time")),
+            _ => {
+                Err(format!("expires: {text:?} is not valid: use a duration such as 1h, or an RFC 3339 time"))
+            }
         }
     }
 
@@ -326,7 +329,10 @@ mod tests {
 
     #[test]
     fn the_same_line_of_a_batch_is_the_same_task_and_other_content_has_another_digest() {
-        let (a, b) = (resolve(r#"{"type":"noop","delay":"1h"}"#, Some(3)), resolve(r#"{"type":"noop","delay":"1h"}"#, Some(3)));
+        let (a, b) = (
+            resolve(r#"{"type":"noop","delay":"1h"}"#, Some(3)),
+            resolve(r#"{"type":"noop","delay":"1h"}"#, Some(3)),
+        );
         let (a, b) = (a.unwrap(), b.unwrap());
         assert_eq!((a.id.clone(), a.digest.clone()), (b.id, b.digest), "relative delays count as written");
         let c = resolve(r#"{"type":"noop","delay":"2h"}"#, Some(3)).unwrap();

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{submission::Options, Micros, Priority, State, TaskRef};
+use super::{Micros, Priority, State, TaskRef, submission::Options};
 
 /// A task's hash, read. Fields that were never written have their defaults.
 #[derive(Debug, Clone)]

@@ -53,11 +53,15 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         return bad("it is empty");
     }
     let (days, rest) = match text_trimmed.split_once('d') {
-        Some((days, rest)) if !days.is_empty() && days.bytes().all(|b| b.is_ascii_digit()) => (days, rest.trim()),
+        Some((days, rest)) if !days.is_empty() && days.bytes().all(|b| b.is_ascii_digit()) => {
+            (days, rest.trim())
+        }
         _ => ("0", text_trimmed),
     };
     let Ok(days) = days.parse::<u64>() else { return bad("the number of days is too large") };
-    let rest = if rest.is_empty() { SignedDuration::ZERO } else {
+    let rest = if rest.is_empty() {
+        SignedDuration::ZERO
+    } else {
         match rest.parse::<SignedDuration>() {
             Ok(duration) => duration,
             Err(_) => return bad("use a number with a unit, such as 500ms, 10s, 5m, 1h30m or 7d"),
@@ -93,9 +97,14 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        for (text, millis) in
-            [("0", 0), ("500ms", 500), ("10s", 10_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("1d 2h", 93_600_000)]
-        {
+        for (text, millis) in [
+            ("0", 0),
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("1h30m", 5_400_000),
+            ("7d", 604_800_000),
+            ("1d 2h", 93_600_000),
+        ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for bad in ["", "10", "-1s", "ten seconds", "1000000d", "99999999999999999999d", "d"] {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::AsyncCommands;
 
-use super::{script::AUDIT, Queue, Result};
+use super::{Queue, Result, script::AUDIT};
 use crate::model::TaskId;
 
 /// Something that must not be.
@@ -54,20 +54,26 @@ impl Queue {
         let prefix = self.keys.task_pattern().len() - 1;
         let mut scan = self.store.connection.clone();
         let mut keys = scan
-            .scan_options::<String>(redis::ScanOptions::default().with_pattern(self.keys.task_pattern()).with_count(1000))
+            .scan_options::<String>(
+                redis::ScanOptions::default().with_pattern(self.keys.task_pattern()).with_count(1000),
+            )
             .await
             .map_err(|e| self.store.error(&e))?;
         while let Some(key) = keys.next_item().await {
             ids.insert(key.map_err(|e| self.store.error(&e))?.split_off(prefix));
         }
         drop(keys);
-        for place in [self.keys.pending(), self.keys.running(), self.keys.scheduled(), self.keys.parked(), self.keys.dead()] {
+        for place in [
+            self.keys.pending(),
+            self.keys.running(),
+            self.keys.scheduled(),
+            self.keys.parked(),
+            self.keys.dead(),
+        ] {
             let mut first = 0_isize;
             loop {
-                let page: Vec<String> = self
-                    .store
-                    .command(redis::cmd("ZRANGE").arg(place).arg(first).arg(first + 999))
-                    .await?;
+                let page: Vec<String> =
+                    self.store.command(redis::cmd("ZRANGE").arg(place).arg(first).arg(first + 999)).await?;
                 first += 1000;
                 let last = page.len() < 1000;
                 ids.extend(page);
@@ -98,7 +104,8 @@ impl Queue {
                 let Ok(id) = TaskId::new(id) else { continue };
                 pipeline.cmd("HMGET").arg(self.keys.task(&id)).arg(&["state", "concurrency_key", "batch"]);
             }
-            let records: Vec<(Option<String>, Option<String>, Option<String>)> = self.store.pipeline(&pipeline).await?;
+            let records: Vec<(Option<String>, Option<String>, Option<String>)> =
+                self.store.pipeline(&pipeline).await?;
             for (state, key, batch) in records {
                 let Some(state) = state else { continue };
                 if let Some(key) = key.filter(|_| state == "running") {
@@ -123,7 +130,10 @@ impl Queue {
             .filter_map(|key| {
                 let (is, says) = (running.get(key).unwrap_or(&0), counted.get(key).unwrap_or(&0));
                 (is != says).then(|| {
-                    self.fault(key.clone(), format!("{is} tasks with this concurrency key run, but {says} are counted"))
+                    self.fault(
+                        key.clone(),
+                        format!("{is} tasks with this concurrency key run, but {says} are counted"),
+                    )
                 })
             })
             .collect())
@@ -135,21 +145,28 @@ impl Queue {
         let mut faults = Vec::new();
         for (name, states) in batches {
             let Ok(batch) = crate::model::BatchName::new(name) else { continue };
-            let c: BTreeMap<String, i64> = self.store.command(redis::cmd("HGETALL").arg(self.keys.batch(&batch))).await?;
+            let c: BTreeMap<String, i64> =
+                self.store.command(redis::cmd("HGETALL").arg(self.keys.batch(&batch))).await?;
             if c.is_empty() {
                 continue; // forgotten: its failed tasks stay in the dead letter
             }
             let get = |word: &str| c.get(word).copied().unwrap_or(0);
             let finals = ["completed", "failed", "cancelled", "expired"];
             let open = get("total") - finals.iter().map(|word| get(word)).sum::<i64>();
-            let found: i64 = states.iter().filter(|(state, _)| !finals.contains(&state.as_str())).map(|(_, n)| n).sum();
+            let found: i64 =
+                states.iter().filter(|(state, _)| !finals.contains(&state.as_str())).map(|(_, n)| n).sum();
             if open != found {
-                faults.push(self.fault(name.clone(), format!("the batch counts {open} open tasks, but {found} are")));
+                faults.push(
+                    self.fault(name.clone(), format!("the batch counts {open} open tasks, but {found} are")),
+                );
             }
             for word in finals {
                 let found = states.get(word).copied().unwrap_or(0);
                 if get(word) < found {
-                    faults.push(self.fault(name.clone(), format!("the batch counts {} {word} tasks, but {found} are", get(word))));
+                    faults.push(self.fault(
+                        name.clone(),
+                        format!("the batch counts {} {word} tasks, but {found} are", get(word)),
+                    ));
                 }
             }
         }

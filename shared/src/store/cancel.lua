@@ -3,6 +3,7 @@
 --   transition: scheduled>cancelled cancelled
 --   transition: parked>cancelled cancelled
 --   transition: running>running cancelling
+--   transition: parked>pending unparked
 -- KEYS   the queue's fixed keys (lua/queue.lua)
 -- ARGV   by, id ...
 -- reply  for each id: 'cancelled' | 'cancelling NODE' | the final state it had | 'unknown'
@@ -21,12 +22,13 @@ for i = 2, #ARGV do
   elseif place then
     redis.call('ZREM', place, id)
     if t[1] == 'parked' then unpark(id, t[4]) end
+    if t[1] == 'pending' then pass_on(t[4]) end
     finish(id, t[1], 'cancelled', 'cancelled', t[2], t[3])
     reply[#reply + 1] = 'cancelled'
   elseif t[1] == 'running' then
     redis.call('HSET', key, 'cancel', 1, 'reason', 'cancelling')
     note('running', 'running', 'cancelling', id, t[2])
-    reply[#reply + 1] = 'cancelling ' .. t[5]
+    reply[#reply + 1] = 'cancelling ' .. (t[5] or '')
   else
     reply[#reply + 1] = t[1]
   end

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use deadpool_redis::redis::{self, aio::ConnectionManagerConfig, AsyncConnectionConfig, IntoConnectionInfo};
+use deadpool_redis::redis::{self, AsyncConnectionConfig, IntoConnectionInfo, aio::ConnectionManagerConfig};
 
 use super::{Keys, Result, Store, StoreError};
 use crate::{config::redact_url, model::Namespace};
@@ -33,7 +33,8 @@ impl Connect {
     pub async fn open(&self) -> Result<Store> {
         let shown = redact_url(&self.url);
         let error = |e: &redis::RedisError| StoreError::new(e, &shown);
-        let info = self.info().map_err(|e| StoreError::Unreachable { url: shown.clone(), why: e.to_string() })?;
+        let info =
+            self.info().map_err(|e| StoreError::Unreachable { url: shown.clone(), why: e.to_string() })?;
         let client = redis::Client::open(info.clone()).map_err(|e| error(&e))?;
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(self.response_timeout))

@@ -6,7 +6,9 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// No connection, or it broke, or Redis did not answer in time.
-    #[error("Redis cannot be reached at {url}: {why}. Is it running, and is the URL right (--redis-url or WINDLASS_REDIS_URL)?")]
+    #[error(
+        "Redis cannot be reached at {url}: {why}. Is it running, and is the URL right (--redis-url or WINDLASS_REDIS_URL)?"
+    )]
     Unreachable {
         /// The URL, without its password.
         url: String,
@@ -52,7 +54,9 @@ impl StoreError {
     pub(super) fn new(error: &RedisError, url: &str) -> Self {
         let text = error.to_string();
         match error.kind() {
-            ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => Self::Refused(text),
+            ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => {
+                Self::Refused(text)
+            }
             ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => {
                 Self::Unreachable { url: url.into(), why: text }
             }
@@ -74,7 +78,9 @@ impl StoreError {
         match code {
             "OOM" => Self::OutOfMemory,
             "NOAUTH" | "WRONGPASS" => Self::Refused(text),
-            "LOADING" | "BUSY" | "MISCONF" | "NOREPLICAS" | "READONLY" | "UNBLOCKED" => Self::Unavailable(text),
+            "LOADING" | "BUSY" | "MISCONF" | "NOREPLICAS" | "READONLY" | "UNBLOCKED" => {
+                Self::Unavailable(text)
+            }
             // Errors of commands inside a script come with their code within the text.
             _ if text.contains("OOM command not allowed") => Self::OutOfMemory,
             _ => Self::Unexpected(text),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use redis::RedisWrite;
 
-use super::{script::EXTEND, Queue, Result};
-use crate::model::{time::micros, Micros, NodeId, TaskId};
+use super::{Queue, Result, script::EXTEND};
+use crate::model::{Micros, NodeId, TaskId, time::micros};
 
 /// A task that the node holds.
 #[derive(Debug, Clone)]

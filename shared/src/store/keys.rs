@@ -4,8 +4,20 @@ use crate::model::{BatchName, Namespace, NodeId, QueueName, TaskId};
 
 /// The keys that every script of a queue gets, in this order (`lua/queue.lua` names them).
 pub(super) const FIXED: [&str; 14] = [
-    "meta", "stats", "pending", "running", "scheduled", "parked", "expiring", "dead", "finished", "events", "bell",
-    "fair", "keys", "batches",
+    "meta",
+    "stats",
+    "pending",
+    "running",
+    "scheduled",
+    "parked",
+    "expiring",
+    "dead",
+    "finished",
+    "events",
+    "bell",
+    "fair",
+    "keys",
+    "batches",
 ];
 
 /// Makes the keys of one fleet.

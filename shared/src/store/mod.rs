@@ -28,7 +28,7 @@ pub use extend::{Extend, Extended, Held};
 pub use keys::{Keys, QueueKeys};
 pub use node::{Beaten, NodeCommand};
 pub use operate::{Cancelled, Purged, QueueSettings};
-pub use script::{all as all_scripts, Script};
+pub use script::{Script, all as all_scripts};
 pub use server::ServerFacts;
 pub use settle::{Claimed, Settle, SettleAndClaim, Settled, SettledAndClaimed};
 pub use submit::{Accepted, MOST_PER_SUBMIT};

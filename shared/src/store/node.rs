@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use super::{script::BEAT, Result, Store, StoreError};
-use crate::model::{Micros, NodeId, NodeRecord, TaskRef, QueueName};
+use super::{Result, Store, StoreError, script::BEAT};
+use crate::model::{Micros, NodeId, NodeRecord, QueueName, TaskRef};
 
 /// What a node is told to do. Travels as text: `cancel QUEUE/ID`, `quiet`, `drain`, `resume`, `stop`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +36,9 @@ impl FromStr for NodeCommand {
     type Err = String;
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         match text.split_once(' ') {
-            Some(("cancel", task)) => TaskRef::parse(task, &QueueName::default_queue())
-                .map(Self::Cancel)
-                .map_err(|e| e.to_string()),
+            Some(("cancel", task)) => {
+                TaskRef::parse(task, &QueueName::default_queue()).map(Self::Cancel).map_err(|e| e.to_string())
+            }
             None if text == "quiet" => Ok(Self::Quiet),
             None if text == "drain" => Ok(Self::Drain),
             None if text == "resume" => Ok(Self::Resume),
@@ -61,8 +61,12 @@ impl Store {
     /// Refreshes a node's heartbeat. `changed`: something other than its running tasks changed since the last one.
     pub async fn beat(&self, record: &NodeRecord, ttl: Duration, changed: bool) -> Result<Beaten> {
         let json = serde_json::to_string(record).map_err(|e| StoreError::Unexpected(e.to_string()))?;
-        let (node, index, inbox, seen) =
-            (self.keys.node(&record.id), self.keys.nodes(), self.keys.inbox(&record.id), self.keys.nodes_seen());
+        let (node, index, inbox, seen) = (
+            self.keys.node(&record.id),
+            self.keys.nodes(),
+            self.keys.inbox(&record.id),
+            self.keys.nodes_seen(),
+        );
         let ttl = ttl.as_millis().to_string();
         let args: &[&str] = &[record.id.as_str(), &json, &ttl, if changed { "changed" } else { "" }];
         let mut reply: Vec<String> = self.run(&BEAT, &[&node, &index, &inbox, &seen], &args).await?;

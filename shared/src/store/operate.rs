@@ -1,8 +1,8 @@
 //! What operators do to tasks and queues: `cancel.lua`, `retry.lua`, `prioritise.lua`, `purge.lua`, `configure.lua`.
 
 use super::{
+    PRODUCER, Queue, Result,
     script::{CANCEL, CONFIGURE, PRIORITISE, PURGE, RETRY},
-    Queue, Result, PRODUCER,
 };
 use crate::model::{NodeId, Priority, State, TaskId};
 
@@ -69,8 +69,17 @@ impl QueueSettings {
 }
 
 impl Queue {
-    async fn on_each(&self, script: &'static super::Script, first: &[&str], ids: &[TaskId]) -> Result<Vec<String>> {
-        let args: Vec<&str> = [PRODUCER].into_iter().chain(first.iter().copied()).chain(ids.iter().map(TaskId::as_str)).collect();
+    async fn on_each(
+        &self,
+        script: &'static super::Script,
+        first: &[&str],
+        ids: &[TaskId],
+    ) -> Result<Vec<String>> {
+        let args: Vec<&str> = [PRODUCER]
+            .into_iter()
+            .chain(first.iter().copied())
+            .chain(ids.iter().map(TaskId::as_str))
+            .collect();
         self.run(script, &args).await
     }
 

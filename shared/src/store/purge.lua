@@ -6,6 +6,7 @@
 --   transition: failed>none purged
 --   transition: cancelled>none purged
 --   transition: expired>none purged
+--   transition: parked>pending unparked
 -- KEYS   the queue's fixed keys (lua/queue.lua)
 -- ARGV   by, state, cursor of the finished log ('-' to begin; used for completed, cancelled, expired)
 -- reply  { number deleted, next cursor or '' when there is nothing more }
@@ -20,7 +21,7 @@ local ids, next_cursor, deleted = {}, '', 0
 if WAITING[state] then
   ids = redis.call('ZRANGE', WAITING[state], 0, STEP - 1)
   if #ids == STEP then next_cursor = '-' end
-else
+elseif state ~= 'running' then
   -- The log keeps its entries: they are skipped later, since their records are gone.
   for _, entry in ipairs(redis.call('XRANGE', K.finished, cursor, '+', 'COUNT', 1)) do
     next_cursor = '(' .. entry[1]
@@ -39,7 +40,8 @@ for _, id in ipairs(ids) do
     gone[#gone + 1] = payload_key(id)
     if WAITING[state] then redis.call('ZREM', WAITING[state], id) end
     if state == 'parked' then unpark(id, t[4]) end
-    if t[3] then
+    if state == 'pending' then pass_on(t[4]) end
+    if t[3] and redis.call('EXISTS', batch_key(t[3])) == 1 then
       count_in_batch(t[3], 'total', -1)
       if state == 'completed' or state == 'failed' or state == 'cancelled' or state == 'expired' then
         count_in_batch(t[3], state, -1)

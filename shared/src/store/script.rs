@@ -112,7 +112,11 @@ mod tests {
     #[test]
     fn no_script_opts_into_features_of_newer_servers_or_builds_keys_by_hand() {
         for script in all() {
-            assert!(!script.source.contains("#!lua"), "{}: at maxmemory such a script is refused whole", script.name);
+            assert!(
+                !script.source.contains("#!lua"),
+                "{}: at maxmemory such a script is refused whole",
+                script.name
+            );
             assert!(!script.own.contains("'wl:"), "{}: a key is spelled out", script.name);
         }
     }

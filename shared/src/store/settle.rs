@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use redis::RedisWrite;
 
-use super::{script::SETTLE_AND_CLAIM, Queue, Result, StoreError};
-use crate::model::{time::micros, Micros, NodeId, Reason, State, TaskId, TaskRecord, TaskRef};
+use super::{Queue, Result, StoreError, script::SETTLE_AND_CLAIM};
+use crate::model::{Micros, NodeId, Reason, State, TaskId, TaskRecord, TaskRef, time::micros};
 
 /// How an attempt ended, as the node that ran it says.
 #[derive(Debug, Clone)]
@@ -103,8 +103,10 @@ impl Queue {
     /// Settles attempts and claims tasks, in one step. Safe to repeat with the same nonce.
     pub async fn settle_and_claim(&self, call: &SettleAndClaim<'_>) -> Result<SettledAndClaimed> {
         let claimed_key = self.keys.claimed(call.node);
-        let keys: Vec<&str> = self.keys.fixed.iter().map(String::as_str).chain([claimed_key.as_str()]).collect();
-        let (settled, claimed, next, now): Reply = self.store.run(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?;
+        let keys: Vec<&str> =
+            self.keys.fixed.iter().map(String::as_str).chain([claimed_key.as_str()]).collect();
+        let (settled, claimed, next, now): Reply =
+            self.store.run(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?;
         Ok(SettledAndClaimed {
             settled: settled.iter().map(|word| parse(word)).collect::<Result<_>>()?,
             claimed: claimed.into_iter().filter_map(|fields| self.claimed(fields)).collect(),

@@ -9,6 +9,7 @@
 --   transition: pending>running claimed
 --   transition: pending>parked parked
 --   transition: pending>expired expired
+--   transition: parked>pending unparked
 -- KEYS   the queue's fixed keys (lua/queue.lua), then the node's last claim (a string with a TTL)
 -- ARGV   node, nonce, lease us, want, most crashes, n, then for each attempt to settle: id, attempt,
 --        state it goes to, reason, delay us, error JSON or '', result JSON or ''
@@ -96,14 +97,18 @@ local function put_back(id, to, reason, delay, err, t)
   note('running', to, reason, id, t[2])
 end
 
+local function unless_empty(name, value)
+  if value ~= '' then return name, value end
+end
+
 local function apply(accepted)
   for _, item in ipairs(accepted) do
     local a, t = item[1], item[2]
     local id, to, reason, err, result = ARGV[a], ARGV[a + 2], ARGV[a + 3], ARGV[a + 5], ARGV[a + 6]
     if to == 'completed' then
-      finish(id, 'running', to, reason, t[2], t[4], 'result', result)
+      finish(id, 'running', to, reason, t[2], t[4], unless_empty('result', result))
     elseif to == 'failed' then
-      finish(id, 'running', to, reason, t[2], t[4], 'error', err)
+      finish(id, 'running', to, reason, t[2], t[4], unless_empty('error', err))
     elseif to == 'cancelled' then
       finish(id, 'running', to, reason, t[2], t[4])
     else
@@ -136,6 +141,7 @@ local function lease_one(id, score)
   end
   if expires_at and expires_at <= now then
     finish(id, 'pending', 'expired', 'expired', attempt, batch)
+    pass_on(concurrency_key)
     return nil
   end
   if concurrency_key then

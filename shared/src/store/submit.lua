@@ -28,7 +28,7 @@ end
 
 local keys = {}
 for i = 1, n do keys[i] = task_key(ARGV[3 + (i - 1) * FIELDS]) end
-local all_new = redis.call('EXISTS', unpack(keys)) == 0
+local all_new = n == 0 or redis.call('EXISTS', unpack(keys)) == 0
 local seen, reply, payloads, scheduled, expiring, batches = {}, {}, {}, {}, {}, {}
 
 local function known(key, digest)

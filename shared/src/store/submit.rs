@@ -2,8 +2,8 @@
 
 use redis::RedisWrite;
 
-use super::{script::SUBMIT, Queue, Result, Store, StoreError, PRODUCER};
-use crate::model::{time::micros, BatchName, Expiry, NewTask, QueueName, Start, State};
+use super::{PRODUCER, Queue, Result, Store, StoreError, script::SUBMIT};
+use crate::model::{BatchName, Expiry, NewTask, QueueName, Start, State, time::micros};
 
 /// The most tasks that one call takes: Redis is busy for about a millisecond and a half.
 pub const MOST_PER_SUBMIT: usize = 500;
@@ -72,7 +72,9 @@ impl Queue {
         let words: Vec<String> = self.run(&SUBMIT, &Args(tasks)).await?;
         words
             .iter()
-            .map(|word| Accepted::parse(word).ok_or_else(|| StoreError::Unexpected(format!("submit said {word:?}"))))
+            .map(|word| {
+                Accepted::parse(word).ok_or_else(|| StoreError::Unexpected(format!("submit said {word:?}")))
+            })
             .collect()
     }
 }

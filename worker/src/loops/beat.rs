@@ -9,7 +9,7 @@ use windlass_shared::store::{Connect, Extend, Held, Queue, Result, Store};
 
 use super::inbox::obey;
 use crate::{
-    node::{Hint, Node, Phase, HEARTBEAT_TTL},
+    node::{HEARTBEAT_TTL, Hint, Node, Phase},
     running::{Cause, Running},
 };
 
@@ -17,7 +17,11 @@ use crate::{
 const MOST_PER_CALL: usize = 500;
 
 /// Starts the thread. It ends when `stop` changes or is dropped.
-pub(crate) fn start(node: Arc<Node>, connect: Connect, stop: watch::Receiver<bool>) -> std::io::Result<std::thread::JoinHandle<()>> {
+pub(crate) fn start(
+    node: Arc<Node>,
+    connect: Connect,
+    stop: watch::Receiver<bool>,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name("beat".into()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime {
@@ -68,7 +72,8 @@ impl Beat {
         let state = record.state.to_string();
         let beat = store.beat(&record, HEARTBEAT_TTL, state != self.last_said);
         // One failing queue must not keep another's leases from being extended.
-        let extensions = join_all(queues.iter().enumerate().map(|(index, queue)| extend(&self.node, index, queue)));
+        let extensions =
+            join_all(queues.iter().enumerate().map(|(index, queue)| extend(&self.node, index, queue)));
         let (beaten, extended) = tokio::join!(beat, extensions);
         let beaten = beaten?;
         self.last_said = state;
@@ -106,7 +111,9 @@ async fn extend(node: &Node, index: usize, queue: &Queue) -> Result<()> {
             _ = node.hints.send(Hint::Work(index));
         }
         // Later than the next beat would tell is soon enough to learn then.
-        if let Some(wait) = answer.next.map(|next| next.since(answer.now)).filter(|w| *w <= node.beat_interval()) {
+        if let Some(wait) =
+            answer.next.map(|next| next.since(answer.now)).filter(|w| *w <= node.beat_interval())
+        {
             _ = node.hints.send(Hint::Due(index, wait));
         }
     }

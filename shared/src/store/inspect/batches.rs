@@ -36,7 +36,8 @@ impl Store {
     pub async fn batch_queues(&self, batch: &BatchName) -> Result<Vec<QueueName>> {
         let names: Vec<String> =
             self.command(redis::cmd("SMEMBERS").arg(self.keys.batch_queues(batch))).await?;
-        let mut queues: Vec<QueueName> = names.into_iter().filter_map(|name| QueueName::new(name).ok()).collect();
+        let mut queues: Vec<QueueName> =
+            names.into_iter().filter_map(|name| QueueName::new(name).ok()).collect();
         queues.sort();
         Ok(queues)
     }

@@ -1,7 +1,7 @@
 //! The event log, one entry a script call.
 
 use crate::{
-    model::{event::parse_transition, Event, Micros, TaskId, Transition},
+    model::{Event, Micros, TaskId, Transition, event::parse_transition},
     store::{Queue, Result},
 };
 

@@ -74,7 +74,9 @@ impl SeenNode {
             version: record.map(|r| r.version.clone()).unwrap_or_default(),
             started_at: record.map(NodeRecord::started),
             last_beat_ms: millis(now.since(self.last_beat)),
-            queues: record.map(|r| r.queues.iter().map(|(q, w)| (q.to_string(), *w)).collect()).unwrap_or_default(),
+            queues: record
+                .map(|r| r.queues.iter().map(|(q, w)| (q.to_string(), *w)).collect())
+                .unwrap_or_default(),
             types: record.map(|r| r.types.iter().map(ToString::to_string).collect()).unwrap_or_default(),
             slots: record.map_or(0, |r| r.slots),
             running_count: record.filter(|_| self.alive).map_or(0, |r| r.running_count),
@@ -103,8 +105,9 @@ impl Store {
     /// Every node that beat within a day, the last to beat first, and Redis's clock. Cost grows with the nodes only.
     pub async fn nodes(&self) -> Result<(Vec<SeenNode>, Micros)> {
         let now = self.now().await?;
-        let index: Vec<(String, f64)> =
-            self.command(redis::cmd("ZRANGE").arg(self.keys.nodes()).arg(&["0", "-1", "REV", "WITHSCORES"])).await?;
+        let index: Vec<(String, f64)> = self
+            .command(redis::cmd("ZRANGE").arg(self.keys.nodes()).arg(&["0", "-1", "REV", "WITHSCORES"]))
+            .await?;
         let ids: Vec<(NodeId, Micros)> = index
             .into_iter()
             .filter_map(|(id, at)| NodeId::new(id).ok().map(|id| (id, Micros(at as i64))))

@@ -11,7 +11,10 @@ use crate::{
 
 /// A queue as it is printed.
 #[derive(Debug, Clone, Serialize)]
-#[allow(missing_docs, reason = "counts of tasks by the state they are named after; settings as in QueueSettings")]
+#[allow(
+    missing_docs,
+    reason = "counts of tasks by the state they are named after; settings as in QueueSettings"
+)]
 pub struct QueueView {
     pub queue: QueueName,
     pub paused: bool,
@@ -47,7 +50,8 @@ impl Store {
     /// Every queue that was ever submitted to or served.
     pub async fn queues(&self) -> Result<Vec<QueueName>> {
         let names: Vec<String> = self.command(redis::cmd("SMEMBERS").arg(self.keys.queues())).await?;
-        let mut queues: Vec<QueueName> = names.into_iter().filter_map(|name| QueueName::new(name).ok()).collect();
+        let mut queues: Vec<QueueName> =
+            names.into_iter().filter_map(|name| QueueName::new(name).ok()).collect();
         queues.sort();
         Ok(queues)
     }
@@ -70,7 +74,8 @@ impl Queue {
             pipeline.zcount(keys.pending(), first, first + WIDTH - 1);
         }
         type Counts = (Fields, Fields, (i64, i64), u64, u64, u64, u64, u64, u64, u64, u64);
-        let (meta, stats, now, c0, c1, c2, c3, p0, p1, p2, p3): Counts = self.store.pipeline(&pipeline).await?;
+        let (meta, stats, now, c0, c1, c2, c3, p0, p1, p2, p3): Counts =
+            self.store.pipeline(&pipeline).await?;
         let oldest = self.oldest(Micros(now.0 * 1_000_000 + now.1)).await?;
         Ok(self.assemble(&meta, &stats, [c0, c1, c2, c3], [p0, p1, p2, p3], oldest))
     }

@@ -58,7 +58,9 @@ impl Queue {
         let mut command = redis::cmd(verb);
         command.arg(key).arg(from).arg(to).arg("COUNT").arg(count);
         self.store.command::<Vec<LogEntry>>(&command).await.map_err(|error| match error {
-            StoreError::Unexpected(why) => StoreError::Unexpected(format!("{why} (reading the stream {key})")),
+            StoreError::Unexpected(why) => {
+                StoreError::Unexpected(format!("{why} (reading the stream {key})"))
+            }
             other => other,
         })
     }

@@ -3,8 +3,8 @@
 use crate::{
     model::{State, TaskId, TaskRecord, TaskRef},
     store::{
-        settle::{lossy, pairs},
         Queue, Result, Store,
+        settle::{lossy, pairs},
     },
 };
 
@@ -91,7 +91,12 @@ impl Queue {
     }
 
     /// Ids of finished tasks of one state, newest first, whole entries of the log at a time.
-    async fn finished_ids(&self, state: State, limit: usize, cursor: Option<&str>) -> Result<(Vec<String>, Option<String>)> {
+    async fn finished_ids(
+        &self,
+        state: State,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<String>, Option<String>)> {
         let mut ids = Vec::new();
         let mut before = cursor.map_or_else(|| "+".to_owned(), |cursor| format!("({cursor}"));
         loop {

@@ -100,13 +100,14 @@ local function kept_score(score, priority, tenant, weight)
 end
 
 local to_pending = {}
+local function flush_pending()
+  if #to_pending > 0 then redis.call('ZADD', K.pending, unpack(to_pending)); to_pending = {} end
+end
 local function make_pending(id, score)
   to_pending[#to_pending + 1] = score
   to_pending[#to_pending + 1] = id
   ring = true
-end
-local function flush_pending()
-  if #to_pending > 0 then redis.call('ZADD', K.pending, unpack(to_pending)); to_pending = {} end
+  if #to_pending >= 1000 then flush_pending() end -- Lua unpacks some thousand values at the most
 end
 
 -- Lets up to n parked tasks of a concurrency key go on, in order. What does not fit is parked again when claimed.
@@ -125,6 +126,12 @@ local function release_key(concurrency_key)
   local left = redis.call('HINCRBY', K.key_counts, concurrency_key, -1)
   if left <= 0 then redis.call('HDEL', K.key_counts, concurrency_key) end
   if left < key_concurrency then unpark_first(concurrency_key, key_concurrency - math.max(left, 0)) end
+end
+-- A pending task left without having run: the next of its key goes on in its place, for no release would wake it.
+local function pass_on(concurrency_key)
+  if not concurrency_key then return end
+  local running = tonumber(redis.call('HGET', K.key_counts, concurrency_key)) or 0
+  if running < key_concurrency then unpark_first(concurrency_key, key_concurrency - running) end
 end
 local function unpark(id, concurrency_key)
   redis.call('ZREM', K.parked, id)

