@@ -24,6 +24,16 @@ pub(crate) fn json(value: &impl Serialize) -> Done {
     line(&text)
 }
 
+/// Writes JSON Lines, all in one piece: a write for each line would cost more than the line.
+pub(crate) fn jsonl<T: Serialize>(items: &[T]) -> Done {
+    let mut text = Vec::new();
+    for item in items {
+        serde_json::to_writer(&mut text, item).map_err(|error| Failure::NotDone(error.to_string()))?;
+        text.push(b'\n');
+    }
+    Ok(io::stdout().lock().write_all(&text)?)
+}
+
 /// Writes a line.
 pub(crate) fn line(text: &str) -> Done {
     let mut out = io::stdout().lock();
@@ -46,7 +56,7 @@ pub(crate) fn list<T: Serialize>(
 ) -> Done {
     match format {
         Format::Json => json(&items),
-        Format::Jsonl => items.iter().try_for_each(json),
+        Format::Jsonl => jsonl(items),
         Format::Table => table(head, items.iter().map(row)),
     }
 }

@@ -67,7 +67,8 @@ async fn execute(job: &Job, known: &Known, timeout: Duration, stopped: oneshot::
     let guarded = AssertUnwindSafe(known.executor.execute(job)).catch_unwind();
     tokio::select! {
         biased;
-        cause = stopped => Outcome::Stopped(cause.unwrap_or(Cause::HandBack)),
+        // Nobody holds the other end any more: a later attempt took this one's place.
+        cause = stopped => Outcome::Stopped(cause.unwrap_or(Cause::Lost)),
         ended = tokio::time::timeout(timeout, guarded) => match ended {
             Ok(Ok(Ok(result))) => Outcome::Done(result),
             Ok(Ok(Err(failure))) => Outcome::Failed(failure),

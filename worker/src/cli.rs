@@ -1,4 +1,5 @@
 //! The command line of `windlass-worker`.
+#![allow(rustdoc::bare_urls, clippy::doc_markdown, reason = "doc comments here are the help texts")]
 
 use std::path::PathBuf;
 

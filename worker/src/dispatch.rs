@@ -52,6 +52,7 @@ struct Reply {
 struct Ended {
     lane: usize,
     task: TaskRef,
+    attempt: u32,
     settle: Option<Settle>,
 }
 
@@ -84,7 +85,7 @@ impl Dispatcher {
             tokio::select! {
                 Some(ended) = self.ended.1.recv() => self.take_ended(ended),
                 Some(reply) = self.calls.next() => self.take_reply(reply),
-                Some(hint) = hints.recv() => self.take_hint(hint),
+                Some(hint) = hints.recv() => self.take_hint(&hint),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.take_due(),
                 _ = phase.changed() => {}
             }
@@ -162,7 +163,7 @@ impl Dispatcher {
         let queue = self.node.served[index].queue.name().clone();
         for (settle, settled) in settles.into_iter().zip(&answer.settled) {
             let task = TaskRef { queue: queue.clone(), id: settle.id };
-            self.node.running.remove(&task);
+            self.node.running.remove(&task, settle.attempt);
             if *settled != Settled::Ok {
                 self.node.stale_commits.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 tracing::warn!(%task, attempt = settle.attempt, to = %settle.to, "the result was refused: the lease was gone");
@@ -184,25 +185,26 @@ impl Dispatcher {
         let (progress, reports) = Progress::channel();
         let stopped = self.node.running.add(&task, reports);
         self.executing += 1;
-        let (node, ended, reference) = (Arc::clone(&self.node), self.ended.0.clone(), task.reference.clone());
+        let (node, ended) = (Arc::clone(&self.node), self.ended.0.clone());
+        let (reference, number) = (task.reference.clone(), task.attempt);
         let attempt = tokio::spawn(attempt::run(node, task, progress, stopped));
         tokio::spawn(async move {
             // Panics of executors are caught within; one of our own would lose the attempt to its lease, not the slot.
             let settle = attempt.await.unwrap_or_default();
-            _ = ended.send(Ended { lane, task: reference, settle });
+            _ = ended.send(Ended { lane, task: reference, attempt: number, settle });
         });
     }
 
-    fn take_ended(&mut self, Ended { lane, task, settle }: Ended) {
+    fn take_ended(&mut self, Ended { lane, task, attempt, settle }: Ended) {
         self.executing -= 1;
         match settle {
             Some(settle) => self.lanes[lane].ready.push(settle),
-            None => self.node.running.remove(&task),
+            None => self.node.running.remove(&task, attempt),
         }
     }
 
-    fn take_hint(&mut self, hint: Hint) {
-        match hint {
+    fn take_hint(&mut self, hint: &Hint) {
+        match *hint {
             Hint::Work(lane) => self.lanes[lane].work = true,
             Hint::Due(lane, wait) => {
                 let at = Instant::now() + wait;

@@ -2,7 +2,7 @@
 
 mod cli;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
 use windlass_shared::{
@@ -60,15 +60,15 @@ async fn run(cli: Cli) -> Result<(), WorkerError> {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is the command's result")]
 fn print_config(config: &Config) -> Result<(), WorkerError> {
-    for setting in config.effective(Who::Worker) {
-        println!("{} = {:?}  # {}", setting.key, setting.value, setting.origin);
+    let settings = config.effective(Who::Worker).into_iter();
+    let settings = settings.map(|s| format!("{} = {:?}  # {}\n", s.key, s.value, s.origin));
+    let types = config.type_names().into_iter().map(|name| format!("# type {name}\n"));
+    let text: String = settings.chain(types).collect();
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
     }
-    for name in config.type_names() {
-        println!("# type {name}");
-    }
-    Ok(())
 }
 
 /// For container health checks: a node of this host beat lately.

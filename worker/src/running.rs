@@ -8,7 +8,7 @@ use std::{
 use serde_json::value::RawValue;
 use tokio::sync::{oneshot, watch};
 use windlass_shared::{
-    model::{QueueName, RunningTask, TaskId, TaskRecord, TaskRef},
+    model::{QueueName, RunningTask, TaskRecord, TaskRef},
     store::Held,
 };
 
@@ -67,14 +67,26 @@ impl Running {
         stopped
     }
 
-    /// The settle was answered, or the lease is lost.
-    pub(crate) fn remove(&self, task: &TaskRef) {
-        self.lock().remove(task);
+    /// The attempt's settle was answered, or its lease is lost. A later attempt of the same task, which this node may
+    /// have claimed meanwhile, stays.
+    pub(crate) fn remove(&self, task: &TaskRef, attempt: u32) {
+        let mut entries = self.lock();
+        if entries.get(task).is_some_and(|entry| entry.attempt == attempt) {
+            entries.remove(task);
+        }
     }
 
-    /// Tells an attempt to stop. True if it was running.
+    /// Tells whatever attempt runs of a task to stop. True if one did.
     pub(crate) fn stop(&self, task: &TaskRef, cause: Cause) -> bool {
         let stop = self.lock().get_mut(task).and_then(|entry| entry.stop.take());
+        stop.is_some_and(|stop| stop.send(cause).is_ok())
+    }
+
+    /// Tells this attempt to stop, and not a later one. True if it was running.
+    pub(crate) fn stop_attempt(&self, task: &TaskRef, attempt: u32, cause: Cause) -> bool {
+        let mut entries = self.lock();
+        let entry = entries.get_mut(task).filter(|entry| entry.attempt == attempt);
+        let stop = entry.and_then(|entry| entry.stop.take());
         stop.is_some_and(|stop| stop.send(cause).is_ok())
     }
 
@@ -120,11 +132,6 @@ impl Running {
         tasks.truncate(most);
         (entries.len(), tasks)
     }
-
-    /// Ids of a queue as references, for what a beat reports.
-    pub(crate) fn reference(queue: &QueueName, id: TaskId) -> TaskRef {
-        TaskRef { queue: queue.clone(), id }
-    }
 }
 
 /// A report that was not sent yet, or nothing.
@@ -133,4 +140,43 @@ fn unsent(reports: &mut Reports) -> String {
         return String::new();
     }
     reports.borrow_and_update().as_ref().map(|json| json.get().to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_shared::model::TaskId;
+
+    use super::*;
+    use crate::executor::Progress;
+
+    fn task(attempt: u32) -> TaskRecord {
+        let reference = TaskRef { queue: QueueName::default_queue(), id: TaskId::new("t").unwrap() };
+        TaskRecord::from_fields(reference, vec![("attempt".into(), attempt.to_string())])
+    }
+
+    #[test]
+    fn the_end_of_a_lost_attempt_leaves_the_next_one_alone() {
+        let running = Running::default();
+        let first = running.add(&task(1), Progress::channel().1);
+        // Lost, recovered, and claimed again by this very node before the first attempt was dropped.
+        let mut second = running.add(&task(2), Progress::channel().1);
+        assert!(first.blocking_recv().is_err(), "the first attempt is told that its place is taken");
+        let reference = task(1).reference;
+        assert!(!running.stop_attempt(&reference, 1, Cause::Lost));
+        running.remove(&reference, 1);
+        assert_eq!(running.held(&reference.queue).iter().map(|held| held.attempt).collect::<Vec<_>>(), [2]);
+        assert!(second.try_recv().is_err() && running.stop(&reference, Cause::Cancelled));
+        assert_eq!(second.try_recv(), Ok(Cause::Cancelled));
+    }
+
+    #[test]
+    fn a_progress_report_is_sent_once() {
+        let running = Running::default();
+        let (progress, reports) = Progress::channel();
+        let _stopped = running.add(&task(1), reports);
+        progress.report(&7);
+        let queue = QueueName::default_queue();
+        assert_eq!(running.held(&queue)[0].progress, "7");
+        assert_eq!(running.held(&queue)[0].progress, "");
+    }
 }

@@ -135,7 +135,9 @@ async fn live(
     hints: mpsc::UnboundedReceiver<crate::node::Hint>,
 ) -> Result<(), WorkerError> {
     let (stop_beat, beat_stopped) = watch::channel(false);
-    let beat = beat::start(Arc::clone(&node), connect, beat_stopped)?;
+    // A beat that hangs must fail in time for another one before the leases end.
+    let response_timeout = connect.response_timeout.min(node.beat_interval());
+    let beat = beat::start(Arc::clone(&node), Connect { response_timeout, ..connect }, beat_stopped)?;
     let mut waits = tokio::task::JoinSet::new();
     waits.spawn(inbox::run(Arc::clone(&node)));
     for index in 0..node.served.len() {

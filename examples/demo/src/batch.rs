@@ -3,10 +3,10 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use crate::{
-    fleet::{Fleet, DIR},
+    fleet::{DIR, Fleet},
     report::step,
 };
 
@@ -26,7 +26,11 @@ impl Batch {
         let lines = tasks(Path::new(SOURCES))?;
         let file = format!("{DIR}/demo.jsonl");
         fs::write(&file, lines.join("\n"))?;
-        step(&format!("Submitting {} tasks of {} types about the files in {SOURCES}", lines.len(), TYPES.len()));
+        step(&format!(
+            "Submitting {} tasks of {} types about the files in {SOURCES}",
+            lines.len(),
+            TYPES.len()
+        ));
         let name = format!("demo-{}", std::process::id());
         fleet.show(&["submit", "--file", &file, "--batch", &name])?;
         Ok(Self { name, tasks: lines.len() })

@@ -6,8 +6,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use anyhow::{bail, Context, Result};
-use rustix::process::{kill_process, Pid, Signal};
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::report::{say, step};
@@ -35,11 +35,17 @@ impl Fleet {
             say("`describe` tasks go to the model that your environment configures.");
         } else {
             args.push("--scripted");
-            say("No language model is configured (OPENROUTER_API_KEY, OPENAI_API_KEY or WINDLASS_LLM_BASE_URL):");
+            say(
+                "No language model is configured (OPENROUTER_API_KEY, OPENAI_API_KEY or WINDLASS_LLM_BASE_URL):",
+            );
             say("`describe` tasks go to a scripted stand-in on this machine. Its answers are no model's.");
         }
         say(&format!("$ windlass {}", args.join(" ")));
-        let mut dev = Command::new(&windlass).args(&args).stdout(Stdio::piped()).spawn().context("is windlass built?")?;
+        let mut dev = Command::new(&windlass)
+            .args(&args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("is windlass built?")?;
         let stdout = dev.stdout.take().context("no stdout")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
@@ -84,12 +90,16 @@ impl Fleet {
             let held: Vec<&Value> = running.iter().filter(|task| task["node"] == node["id"]).collect();
             // Compiling and running tests takes long enough that the kill hits it.
             let busy = held.iter().any(|task| task["type"] == "unit_tests");
-            let tasks: Vec<String> = held.iter().filter_map(|task| task["id"].as_str()).map(str::to_owned).collect();
+            let tasks: Vec<String> =
+                held.iter().filter_map(|task| task["id"].as_str()).map(str::to_owned).collect();
             let pid = node["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
             if let (true, Some(pid)) = (busy, pid) {
                 kill_process(pid, Signal::KILL)?;
                 let id = node["id"].as_str().unwrap_or_default().to_owned();
-                say(&format!("         SIGKILL to worker {id} while it runs {} tasks; its leases end within 10 s", tasks.len()));
+                say(&format!(
+                    "         SIGKILL to worker {id} while it runs {} tasks; its leases end within 10 s",
+                    tasks.len()
+                ));
                 return Ok(Some((id, tasks)));
             }
         }

@@ -9,7 +9,7 @@ mod report;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     batch::Batch,
@@ -58,7 +58,9 @@ fn watch(fleet: &Fleet, batch: &Batch) -> Result<Killed> {
             return killed.context("the batch was over before a busy worker could be killed; this machine is too fast for the demo");
         }
         if start.elapsed() > LIMIT {
-            bail!("the batch is not finished after {LIMIT:?}; look at it with `windlass nodes` and `windlass queues`");
+            bail!(
+                "the batch is not finished after {LIMIT:?}; look at it with `windlass nodes` and `windlass queues`"
+            );
         }
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::{batch::Batch, fleet::Fleet, Killed};
+use crate::{Killed, batch::Batch, fleet::Fleet};
 
 #[allow(clippy::print_stdout, reason = "the demo is there to be watched")]
 pub(crate) fn say(text: &str) {
@@ -34,7 +34,10 @@ pub(crate) fn results(fleet: &Fleet, batch: &Batch, killed: &Killed) -> Result<b
         ));
     }
     step(&format!("Results (windlass results --batch {})", batch.name));
-    say(&format!("  {:<11} {:<15} {:<9} {:<14} {:>7}  result", "type", "file", "priority", "node", "attempt"));
+    say(&format!(
+        "  {:<11} {:<15} {:<9} {:<14} {:>7}  result",
+        "type", "file", "priority", "node", "attempt"
+    ));
     for task in &tasks {
         say(&format!(
             "  {:<11} {:<15} {:<9} {:<14} {:>7}  {}",
@@ -81,7 +84,9 @@ fn summary(task: &Value) -> String {
             format!("{} lines, words, bytes", numbers.join(", "))
         }
         Some("check") => "compiles without a warning".to_owned(),
-        Some("unit_tests") => stdout.lines().find(|line| line.starts_with("test result")).unwrap_or("?").to_owned(),
+        Some("unit_tests") => {
+            stdout.lines().find(|line| line.starts_with("test result")).unwrap_or("?").to_owned()
+        }
         _ => result["text"].as_str().unwrap_or_default().replace('\n', " "),
     };
     if task["state"] == "completed" { words.chars().take(90).collect() } else { task["error"].to_string() }

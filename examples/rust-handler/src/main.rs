@@ -14,8 +14,9 @@ use windlass_shared::{
     model::ErrorClass,
 };
 use windlass_worker::{
+    Worker,
     executor::{Failure, Job},
-    handler, Worker,
+    handler,
 };
 
 #[derive(Deserialize)]

@@ -61,7 +61,7 @@ impl Rejects {
         match self.told {
             0..=TOLD => say!("{}: line {}: {}", self.name, reject.line, reject.error.message),
             n if n == TOLD + 1 => {
-                say!("{}: more lines were rejected; --rejects FILE keeps them all", self.name)
+                say!("{}: more lines were rejected; --rejects FILE keeps them all", self.name);
             }
             _ => {}
         }

@@ -66,7 +66,7 @@ async fn send_group(
                     "a task with this id exists with other content",
                 )),
                 Accepted::Full if on_full == OnFull::Fail => {
-                    sent.rejects.push(reject(task, "queue_full", "the queue is full"))
+                    sent.rejects.push(reject(task, "queue_full", "the queue is full"));
                 }
                 Accepted::Full => left.push(task),
             }

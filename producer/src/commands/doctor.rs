@@ -24,13 +24,14 @@ enum Status {
 
 #[derive(Debug, Serialize)]
 struct Check {
-    check: &'static str,
+    #[serde(rename = "check")]
+    name: &'static str,
     status: Status,
     detail: String,
 }
 
 fn check(name: &'static str, status: Status, detail: impl Into<String>) -> Check {
-    Check { check: name, status, detail: detail.into() }
+    Check { name, status, detail: detail.into() }
 }
 
 /// `windlass doctor`.
@@ -53,7 +54,7 @@ pub(crate) async fn run(context: &Context, verify: bool) -> Done {
         &["CHECK", "STATUS", "DETAIL"],
         |check| {
             let status = ["ok", "warn", "FAIL"][check.status as usize];
-            vec![check.check.to_owned(), status.to_owned(), check.detail.clone()]
+            vec![check.name.to_owned(), status.to_owned(), check.detail.clone()]
         },
     )?;
     facts.check(context.config.redis.allow_eviction)?;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use windlass_shared::{
-    model::{BatchName, QueueName, State, TaskRecord, TaskRef},
+    model::{BatchName, QueueName, State, TaskRecord, TaskRef, TaskView},
     store::{
         Store,
         inspect::{Finished, FinishedLog},
@@ -51,7 +51,7 @@ struct Reader<'a> {
     /// Tasks that were retried stand in the log more than once; they alone are remembered.
     printed: HashSet<TaskRef>,
     /// For the formats that need all at once.
-    collected: Vec<windlass_shared::model::TaskView>,
+    collected: Vec<TaskView>,
 }
 
 impl Reader<'_> {
@@ -123,13 +123,16 @@ impl Reader<'_> {
 
     async fn print(&mut self, references: &[TaskRef]) -> Done {
         for page in references.chunks(200) {
-            for task in self.store.tasks(page).await?.into_iter().flatten() {
-                if self.wanted(&task) {
-                    match self.context.format {
-                        None | Some(Format::Jsonl) => output::json(&task.view())?,
-                        Some(_) => self.collected.push(task.view()),
-                    }
-                }
+            let found = self.store.tasks(page).await?;
+            let wanted: Vec<TaskView> = found
+                .into_iter()
+                .flatten()
+                .filter(|task| self.wanted(task))
+                .map(|task| task.view())
+                .collect();
+            match self.context.format {
+                None | Some(Format::Jsonl) => output::jsonl(&wanted)?,
+                Some(_) => self.collected.extend(wanted),
             }
         }
         Ok(())

@@ -37,7 +37,8 @@ pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
     // One command prints one thing: whoever waits gets the finished task, and its reference meanwhile.
     say!("windlass: waiting for {reference}");
     let references = [reference];
-    bounded(None, async { wait::report(context, &references, &wait::tasks(&store, &references).await?) }).await
+    bounded(None, async { wait::report(context, &references, &wait::tasks(&store, &references).await?) })
+        .await
 }
 
 /// The task that the flags describe.

@@ -29,40 +29,21 @@ pub(crate) async fn run(context: &Context, global: &Global, args: cli::Dev) -> D
     let logs = args.dir.join("logs");
     std::fs::create_dir_all(&logs)
         .map_err(|error| Failure::Usage(format!("--dir {}: {error}", args.dir.display())))?;
-    // Told which Redis to use: use that one. Otherwise a private one, which ends with us.
-    let configured = context
-        .config
-        .effective(windlass_shared::config::Who::Both)
-        .into_iter()
-        .any(|setting| setting.key == "redis.url" && setting.origin != "default");
-    let private = if configured { None } else { Some(PrivateRedis::start(&args.dir).await?) };
-    let url = private
-        .as_ref()
-        .map_or_else(|| context.config.redis.url.expose().to_owned(), |redis| redis.url.clone());
+    let private = if is_configured(context) { None } else { Some(PrivateRedis::start(&args.dir).await?) };
+    let redis_url = match &private {
+        Some(redis) => redis.url.clone(),
+        None => context.config.redis.url.expose().to_owned(),
+    };
     let scripted = if args.scripted { Some(scripted::start().await?) } else { None };
+    // A URL may hold a password, and a process's arguments are for everyone to see: children get it by variable.
+    let mut env = vec![("WINDLASS_REDIS_URL".to_owned(), redis_url.clone())];
+    env.extend(scripted.as_ref().map(scripted::Scripted::environment).unwrap_or_default());
     let mut workers = Vec::new();
     for index in 1..=args.workers {
-        let mut argv = vec![worker.display().to_string(), "--die-with-parent".into()];
-        argv.extend([
-            "--redis-url".into(),
-            url.clone(),
-            "--concurrency".into(),
-            args.concurrency.to_string(),
-        ]);
-        argv.extend(["--labels".into(), format!("dev={index}")]);
-        if let Some(queues) = &args.queues {
-            argv.extend(["--queues".into(), queues.clone()]);
-        }
-        if let Some(config) = &global.config {
-            argv.extend(["--config".into(), config.display().to_string()]);
-        }
-        if let Some(namespace) = &global.namespace {
-            argv.extend(["--namespace".into(), namespace.clone()]);
-        }
-        let env = scripted.as_ref().map(scripted::Scripted::environment).unwrap_or_default();
+        let argv = worker_argv(&worker, index, global, &args);
         workers.push(Child::spawn(&argv, &env, &logs.join(format!("worker-{index}.log")))?);
     }
-    announce(&url, &workers, &logs, scripted.as_ref())?;
+    announce(&redis_url, &workers, &logs, scripted.as_ref())?;
     let ended = watch(&mut workers, limit).await;
     say!("stopping: workers finish what runs");
     child::stop_all(&mut workers, PATIENCE).await;
@@ -70,6 +51,25 @@ pub(crate) async fn run(context: &Context, global: &Global, args: cli::Dev) -> D
         redis.stop().await;
     }
     ended
+}
+
+/// Told which Redis to use: use that one. Otherwise a private one, which ends with us.
+fn is_configured(context: &Context) -> bool {
+    let settings = context.config.effective(windlass_shared::config::Who::Both);
+    settings.into_iter().any(|setting| setting.key == "redis.url" && setting.origin != "default")
+}
+
+fn worker_argv(worker: &Path, index: u16, global: &Global, args: &cli::Dev) -> Vec<String> {
+    let mut argv = vec![worker.display().to_string(), "--die-with-parent".into()];
+    let mut flag = |name: &str, value: Option<String>| {
+        argv.extend(value.map(|value| [name.to_owned(), value]).into_iter().flatten());
+    };
+    flag("--concurrency", Some(args.concurrency.to_string()));
+    flag("--labels", Some(format!("dev={index}")));
+    flag("--queues", args.queues.clone());
+    flag("--config", global.config.as_ref().map(|path| path.display().to_string()));
+    flag("--namespace", global.namespace.clone());
+    argv
 }
 
 /// The seeds' command took plain seconds.

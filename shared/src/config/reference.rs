@@ -74,3 +74,16 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod drift {
+    #[test]
+    fn the_page_in_docs_is_this_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+        let page = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            page.trim_end() == super::reference_markdown().trim_end(),
+            "docs/configuration.md has drifted from SETTINGS: run `make docs`"
+        );
+    }
+}

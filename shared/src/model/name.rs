@@ -25,16 +25,15 @@ fn check(what: &'static str, text: &str, most: usize, also: &str) -> Result<(), 
         return Err(bad(format!("it has {} bytes, at most {most} are allowed", text.len())));
     }
     match text.chars().find(|c| !(c.is_ascii_alphanumeric() || "._-".contains(*c) || also.contains(*c))) {
-        Some(c) => Err(bad(format!(
-            "the character {c:?} is not allowed; use letters, digits, '.', '_', '-'{}",
-            also.chars().map(|c| format!(", '{c}'")).collect::<String>()
-        ))),
+        Some(c) => {
+            Err(bad(format!("the character {c:?} is not allowed; use letters, digits and any of ._-{also}",)))
+        }
         None => Ok(()),
     }
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $most:literal, $also:literal, $extra:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $most:literal, $also:literal, $reserved:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -45,8 +44,11 @@ macro_rules! name {
             pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
                 let text = text.as_ref();
                 check($what, text, $most, $also)?;
-                let extra: fn(&str) -> Result<(), String> = $extra;
-                extra(text).map_err(|why| InvalidName { what: $what, text: text.into(), why })?;
+                let reserved: &[&str] = $reserved;
+                if reserved.contains(&text) {
+                    let why = "this name is reserved; choose another".into();
+                    return Err(InvalidName { what: $what, text: text.into(), why });
+                }
                 Ok(Self(text.into()))
             }
             /// The name as text.
@@ -92,30 +94,22 @@ macro_rules! name {
 /// Hash tags that belong to the fleet, not to a queue.
 const RESERVED: [&str; 4] = ["nodes", "queues", "llm", "batch"];
 
-fn any(_: &str) -> Result<(), String> {
-    Ok(())
-}
-
-fn not_reserved(text: &str) -> Result<(), String> {
-    if RESERVED.contains(&text) { Err("this name is reserved; choose another".into()) } else { Ok(()) }
-}
-
 name!(/// A named priority queue.
-    QueueName, "queue name", 64, "", not_reserved);
+    QueueName, "queue name", 64, "", &RESERVED);
 name!(/// Whose work a task is; the queue is shared fairly among tenants.
-    TenantName, "tenant", 64, "", any);
+    TenantName, "tenant", 64, "", &[]);
 name!(/// What kind of work a task is.
-    TypeName, "task type", 64, "", any);
+    TypeName, "task type", 64, "", &[]);
 name!(/// Tasks submitted and reported together.
-    BatchName, "batch", 128, "", any);
+    BatchName, "batch", 128, "", &[]);
 name!(/// Tasks with the same key share a concurrency limit.
-    ConcurrencyKey, "concurrency key", 128, ":@", any);
+    ConcurrencyKey, "concurrency key", 128, ":@", &[]);
 name!(/// A task's identity within its queue.
-    TaskId, "task id", 128, ":@", any);
+    TaskId, "task id", 128, ":@", &[]);
 name!(/// One boot of one worker process. New at each start, so it fences what an earlier boot still says.
-    NodeId, "node id", 64, "", any);
+    NodeId, "node id", 64, "", &[]);
 name!(/// First part of every key, so that many fleets can share one Redis.
-    Namespace, "namespace", 32, "", any);
+    Namespace, "namespace", 32, "", &[]);
 
 impl QueueName {
     /// The queue that is meant when none is named.

@@ -302,7 +302,7 @@ mod tests {
     fn resolve(json: &str, line: Option<u64>) -> Result<NewTask, String> {
         let submission: Submission = serde_json::from_str(json).map_err(|e| e.to_string())?;
         let batch = line.map(|_| BatchName::new("b").unwrap());
-        submission.resolve(&Inherited { line, batch, ..Inherited::default() }, 100)
+        submission.resolve(&Inherited { batch, line, ..Inherited::default() }, 100)
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Connect {
 }
 
 /// Connections that may wait at the same time: one a served queue, one for the inbox, some for scans.
-const POOL_SIZE: usize = 128;
+const POOL_SIZE: usize = 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A node that lost Redis tries again at least this often, so that it extends its leases as soon as Redis is back.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);

@@ -28,30 +28,31 @@ impl Store {
 
 impl Waiter {
     async fn wait(&mut self, command: &redis::Cmd) -> Result<redis::Value> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.store.pool.get().await.map_err(|e| StoreError::Unreachable {
-                url: self.store.url.to_string(),
-                why: e.to_string(),
-            })?,
-        };
-        match tokio::time::timeout(WAIT + GRACE, command.query_async(&mut connection)).await {
-            Ok(Ok(value)) => {
-                self.connection = Some(connection);
-                Ok(value)
-            }
-            // A connection whose wait failed must not go back into the pool: the server may still own the wait.
-            Ok(Err(error)) => {
-                drop(Connection::take(connection));
-                Err(self.store.error(&error))
-            }
-            Err(_) => {
-                drop(Connection::take(connection));
-                Err(StoreError::Unreachable {
-                    url: self.store.url.to_string(),
-                    why: "a waiting connection fell silent".into(),
-                })
-            }
+        if self.connection.is_none() {
+            self.connection =
+                Some(self.store.pool.get().await.map_err(|error| self.unreachable(error.to_string()))?);
+        }
+        // It stays in `self` while it waits, so that whoever drops us half way closes it (see `drop`).
+        let Some(connection) = &mut self.connection else { return Ok(redis::Value::Nil) };
+        let answer = tokio::time::timeout(WAIT + GRACE, command.query_async(connection)).await;
+        if !matches!(answer, Ok(Ok(_))) {
+            self.close();
+        }
+        match answer {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.store.error(&error)),
+            Err(_) => Err(self.unreachable("a waiting connection fell silent".into())),
+        }
+    }
+
+    fn unreachable(&self, why: String) -> StoreError {
+        StoreError::Unreachable { url: self.store.url.to_string(), why }
+    }
+
+    /// Closing the socket ends the wait on the server; in the pool the connection would stay blocked.
+    fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(Connection::take(connection));
         }
     }
 
@@ -73,10 +74,7 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        // Closing the socket ends the wait on the server; a pooled connection would stay blocked.
-        if let Some(connection) = self.connection.take() {
-            drop(Connection::take(connection));
-        }
+        self.close();
     }
 }
 

@@ -5,12 +5,15 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{sync::watch, time::Instant};
-use windlass_shared::store::{Connect, Extend, Held, Queue, Result, Store};
+use windlass_shared::{
+    model::TaskRef,
+    store::{Connect, Extend, Held, Queue, Result, Store},
+};
 
 use super::inbox::obey;
 use crate::{
     node::{HEARTBEAT_TTL, Hint, Node, Phase},
-    running::{Cause, Running},
+    running::Cause,
 };
 
 /// Tasks extended in one call at the most.
@@ -98,14 +101,16 @@ async fn extend(node: &Node, index: usize, queue: &Queue) -> Result<()> {
             held: page,
         };
         let answer = queue.extend(&call).await?;
-        for id in answer.lost {
-            let task = Running::reference(queue.name(), id);
-            if node.running.stop(&task, Cause::Lost) {
-                tracing::warn!(%task, "the lease is lost; the attempt is dropped");
+        // Told of the attempts that were asked about, and of no later ones.
+        let asked = page
+            .iter()
+            .map(|held| (TaskRef { queue: queue.name().clone(), id: held.id.clone() }, held.attempt));
+        for (task, attempt) in asked {
+            if answer.lost.contains(&task.id) && node.running.stop_attempt(&task, attempt, Cause::Lost) {
+                tracing::warn!(%task, attempt, "the lease is lost; the attempt is dropped");
+            } else if answer.cancelled.contains(&task.id) {
+                node.running.stop_attempt(&task, attempt, Cause::Cancelled);
             }
-        }
-        for id in answer.cancelled {
-            node.running.stop(&Running::reference(queue.name(), id), Cause::Cancelled);
         }
         if answer.work && node.phase() == Phase::Active {
             _ = node.hints.send(Hint::Work(index));

@@ -59,6 +59,8 @@ impl Store {
 
 /// Settings and counters as Redis holds them.
 type Fields = BTreeMap<String, String>;
+/// Settings, counters, the time, then counts: scheduled, running, parked, failed, and pending by priority.
+type Counts = (Fields, Fields, (i64, i64), u64, u64, u64, u64, u64, u64, u64, u64);
 
 impl Queue {
     /// Counts and settings, in three round trips.
@@ -73,7 +75,6 @@ impl Queue {
             let first = u64::from(priority.band()) * WIDTH;
             pipeline.zcount(keys.pending(), first, first + WIDTH - 1);
         }
-        type Counts = (Fields, Fields, (i64, i64), u64, u64, u64, u64, u64, u64, u64, u64);
         let (meta, stats, now, c0, c1, c2, c3, p0, p1, p2, p3): Counts =
             self.store.pipeline(&pipeline).await?;
         let oldest = self.oldest(Micros(now.0 * 1_000_000 + now.1)).await?;

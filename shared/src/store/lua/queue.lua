@@ -132,6 +132,7 @@ local function pass_on(concurrency_key)
   if not concurrency_key then return end
   local running = tonumber(redis.call('HGET', K.key_counts, concurrency_key)) or 0
   if running < key_concurrency then unpark_first(concurrency_key, key_concurrency - running) end
+  flush_pending() -- the caller may come to the one that goes on, too
 end
 local function unpark(id, concurrency_key)
   redis.call('ZREM', K.parked, id)
