@@ -26,7 +26,7 @@ fn check(what: &'static str, text: &str, most: usize, also: &str) -> Result<(), 
     }
     match text.chars().find(|c| !(c.is_ascii_alphanumeric() || "._-".contains(*c) || also.contains(*c))) {
         Some(c) => {
-            Err(bad(format!("the character {c:?} is not allowed; use letters, digits and any of ._-{also}",)))
+            Err(bad(format!("the character {c:?} is not allowed; use letters, digits and any of ._-{also}")))
         }
         None => Ok(()),
     }

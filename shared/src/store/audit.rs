@@ -48,6 +48,11 @@ impl Queue {
         Ok(audit)
     }
 
+    /// Runs the auditing script on nothing: shows whether we may run scripts at all.
+    pub async fn probe(&self) -> Result<()> {
+        self.run::<Vec<(String, String)>>(&AUDIT, &[""; 0].as_slice()).await.map(drop)
+    }
+
     /// Every id that has a record or is in a place.
     async fn all_ids(&self) -> Result<Vec<String>> {
         let mut ids = BTreeSet::new();

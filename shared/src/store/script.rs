@@ -78,6 +78,20 @@ impl Store {
     }
 }
 
+impl Store {
+    /// How many of the scripts Redis holds, and how many there are. One that it lacks is sent with its first use.
+    pub async fn scripts_loaded(&self) -> Result<(usize, usize), StoreError> {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("EXISTS");
+        let scripts = all();
+        for script in &scripts {
+            command.arg(&script.sha);
+        }
+        let loaded: Vec<bool> = self.command(&command).await?;
+        Ok((loaded.iter().filter(|loaded| **loaded).count(), scripts.len()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
