@@ -47,7 +47,7 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Submit one task, or a file of tasks (JSON Lines)
+    /// Submit one task, or a file of tasks (JSON Lines); flags apply to each line that does not say otherwise
     #[command(
         alias = "submit-task",
         after_help = "Examples:\n  windlass submit --type command --payload '{\"argv\":[\"cargo\",\"test\"]}' --timeout 10m --wait\n  windlass submit --file tasks.jsonl --batch nightly --rejects bad.jsonl\n  generate | windlass submit --file - --batch nightly     run it again after an interruption: no task is doubled\n\nA line of the file: {\"type\":\"command\",\"payload\":{\"argv\":[\"true\"]},\"priority\":\"high\",\"delay\":\"5m\"}\nAll fields: docs/tasks.md"
@@ -181,7 +181,7 @@ pub(crate) struct Submit {
     #[arg(long, value_name = "WHEN")]
     pub(crate) expires: Option<String>,
     /// The longest an attempt may take
-    #[arg(long, value_name = "DURATION", conflicts_with = "file")]
+    #[arg(long, value_name = "DURATION")]
     pub(crate) timeout: Option<String>,
     /// How often it is tried before it counts as failed
     #[arg(long, value_name = "N")]

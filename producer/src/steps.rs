@@ -19,6 +19,11 @@ impl Pause {
         self.0 = (self.0 * 3 / 2).min(Duration::from_secs(1));
     }
 
+    /// Nothing happened for a few seconds.
+    pub(crate) fn is_longest(&self) -> bool {
+        self.0 >= Duration::from_secs(1)
+    }
+
     /// Something happened: be quick again.
     pub(crate) fn reset(&mut self) {
         *self = Self::new();

@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Show the effective configuration and where each value comes from; secrets are not shown
     #[command(after_help = "Example:\n  WINDLASS_CONCURRENCY=4 windlass-worker config")]
     Config,
-    /// Exit 0 if a node of this host beats; for container health checks
+    /// Exit 0 if a worker of this machine beats; for container health checks
     #[command(after_help = "Example (Dockerfile):\n  HEALTHCHECK CMD [\"windlass-worker\", \"check\"]")]
     Check,
 }

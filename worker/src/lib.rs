@@ -27,10 +27,11 @@ pub mod executor;
 mod handler;
 mod loops;
 mod node;
+mod run_file;
 mod running;
 mod shutdown;
 mod worker;
 mod workspace;
 
 pub use handler::handler;
-pub use worker::{Worker, WorkerError, connect};
+pub use worker::{Worker, WorkerError, check_alive, check_types, connect};

@@ -8,9 +8,8 @@ use clap::Parser;
 use windlass_shared::{
     config::{Config, ConfigFaults, Sources, Who},
     logging,
-    store::StoreError,
 };
-use windlass_worker::{Worker, WorkerError, connect};
+use windlass_worker::{Worker, WorkerError, check_alive, check_types};
 
 use crate::cli::{Cli, Command};
 
@@ -26,7 +25,7 @@ fn main() -> ExitCode {
             let code = match &error {
                 WorkerError::Config(_) => 2,
                 WorkerError::Store(_) | WorkerError::NotHandedBack => 3,
-                WorkerError::System(_) => 1,
+                WorkerError::System(_) | WorkerError::NotAlive(_) => 1,
             };
             fail(&error.to_string(), code)
         }
@@ -40,6 +39,7 @@ fn fail(message: &str, code: u8) -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), WorkerError> {
+    #[cfg(target_os = "linux")]
     if cli.die_with_parent {
         // `windlass dev` starts workers this way, so that none outlives it, however it ends.
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
@@ -49,7 +49,7 @@ async fn run(cli: Cli) -> Result<(), WorkerError> {
     let config = Config::load(sources)?;
     match cli.command {
         Some(Command::Config) => print_config(&config),
-        Some(Command::Check) => check(&config).await,
+        Some(Command::Check) => check_alive(&config).await,
         None => {
             logging::init(&config.log.level, config.log.format).map_err(|why| ConfigFaults(vec![why]))?;
             for warning in &config.warnings {
@@ -61,6 +61,7 @@ async fn run(cli: Cli) -> Result<(), WorkerError> {
 }
 
 fn print_config(config: &Config) -> Result<(), WorkerError> {
+    check_types(config)?;
     let settings = config.effective(Who::Worker).into_iter();
     let settings = settings.map(|s| format!("{} = {:?}  # {}\n", s.key, s.value, s.origin));
     let types = config.type_names().into_iter().map(|name| format!("# type {name}\n"));
@@ -69,18 +70,4 @@ fn print_config(config: &Config) -> Result<(), WorkerError> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
-}
-
-/// For container health checks: a node of this host beat lately.
-async fn check(config: &Config) -> Result<(), WorkerError> {
-    let store = connect(config).open().await?;
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let (nodes, _) = store.nodes().await?;
-    if nodes.iter().any(|node| node.alive && node.record.as_ref().is_some_and(|record| record.host == host)) {
-        return Ok(());
-    }
-    Err(StoreError::Unavailable(format!(
-        "no live node of host {host} is registered; is windlass-worker running here?"
-    ))
-    .into())
 }

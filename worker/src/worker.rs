@@ -18,6 +18,7 @@ use crate::{
     executor::Executor,
     loops::{beat, bell, inbox},
     node::{Limits, Node, Phase, Served},
+    run_file::{self, RunFile},
     running::Running,
     shutdown::{Signals, supervise},
 };
@@ -34,6 +35,9 @@ pub enum WorkerError {
     /// The system refused something.
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
+    /// No node of this machine beats.
+    #[error("{0}")]
+    NotAlive(String),
     /// Redis did not take back what ran at the end. Nothing is lost: the leases run out.
     #[error(
         "left without handing back what ran, since Redis did not answer; the leases will run out instead"
@@ -58,6 +62,31 @@ pub fn connect(config: &Config) -> Connect {
     }
 }
 
+/// Checks what the configuration says of task types, templates included, as the start of a worker does.
+pub fn check_types(config: &Config) -> Result<(), WorkerError> {
+    Catalog::new(config, BTreeMap::new()).map(drop).map_err(|faults| ConfigFaults(faults).into())
+}
+
+/// For health checks: a worker runs on this machine, and its heartbeat reaches Redis.
+pub async fn check_alive(config: &Config) -> Result<(), WorkerError> {
+    let nodes = run_file::nodes(&config.worker.workspace);
+    if nodes.is_empty() {
+        return Err(WorkerError::NotAlive(format!(
+            "no windlass-worker runs on this machine (none left a file in {}, setting worker.workspace)",
+            config.worker.workspace.display()
+        )));
+    }
+    let store = connect(config).open().await?;
+    for node in &nodes {
+        if store.is_alive(node).await? {
+            return Ok(());
+        }
+    }
+    Err(WorkerError::NotAlive(
+        "a windlass-worker runs on this machine, but its heartbeat does not reach Redis".into(),
+    ))
+}
+
 impl Worker {
     /// A worker with this configuration.
     pub fn new(config: Config) -> Self {
@@ -80,6 +109,7 @@ impl Worker {
         store.server().await?.check(self.config.redis.allow_eviction)?;
         store.agree_on_protocol().await?;
         let (node, hints) = assemble(&self.config, catalog, store).await?;
+        let _run_file = RunFile::write(&self.config.worker.workspace, &node.id)?;
         for served in &node.served {
             node.store.register_queue(served.queue.name()).await?;
         }

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::mpsc;
 use windlass_shared::{
     model::{
-        BatchName, NewTask, Priority, TypeName,
+        BatchName, NewTask, TypeName,
         submission::{Inherited, Submission},
     },
     store::MOST_PER_SUBMIT,
@@ -18,7 +18,7 @@ use windlass_shared::{
 use super::rejects::Reject;
 use crate::{
     cli,
-    commands::inherited,
+    commands::{from_flags, inherited},
     context::Context,
     exit::{Done, Failure},
 };
@@ -44,7 +44,7 @@ pub(super) struct Reader {
     size: Option<u64>,
     batch: Option<BatchName>,
     /// What the command line gives a line that says nothing.
-    priority: Option<Priority>,
+    flags: Submission,
     max_payload: usize,
     /// What each configured type gives its tasks, looked up once.
     types: HashMap<TypeName, Inherited>,
@@ -62,8 +62,6 @@ impl Reader {
             let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
             (Box::new(BufReader::with_capacity(1 << 16, file)), size)
         };
-        let priority =
-            args.priority.as_deref().map(|text| text.parse().map_err(Failure::Usage)).transpose()?;
         let types: HashMap<TypeName, Inherited> = context
             .config
             .type_names()
@@ -74,7 +72,7 @@ impl Reader {
             input,
             size,
             batch,
-            priority,
+            flags: from_flags(args)?,
             max_payload: context.config.submit.max_payload,
             types,
             other: Inherited { queue: Some(context.queue()), ..Inherited::default() },
@@ -167,15 +165,25 @@ impl Reader {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
         }
-        let submission: Submission =
-            serde_json::from_slice(line).map_err(|error| reject("malformed", error.to_string()))?;
+        let mut submission: Submission =
+            serde_json::from_slice(line).map_err(|error| reject("malformed", explain(&error)))?;
+        submission.inherit(&self.flags);
         let mut inherited = self.types.get(&submission.task_type).unwrap_or(&self.other).clone();
         inherited.line = Some(number);
         inherited.batch.clone_from(&self.batch);
-        inherited.priority = self.priority.or(inherited.priority);
         let task =
             submission.resolve(&inherited, self.max_payload).map_err(|error| reject("invalid", error))?;
         Ok(Some(task))
+    }
+}
+
+/// The parser calls each line its line 1; only the column says something.
+fn explain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(what) => format!("{what} (column {})", error.column()),
+        None => text,
     }
 }
 

@@ -41,6 +41,10 @@ pub(crate) async fn run(context: &Context, verify: bool) -> Done {
     let facts = store.server().await?;
     let mut checks = vec![check("reachable", Status::Ok, format!("{:?}", context.config.redis.url))];
     checks.extend(server(context, &facts));
+    checks.push(match store.agree_on_protocol().await {
+        Ok(()) => check("protocol", Status::Ok, format!("version {}", windlass_shared::PROTOCOL_VERSION)),
+        Err(error) => check("protocol", Status::Fail, error.to_string()),
+    });
     checks.push(latency(&store).await?);
     checks.push(clock(&store).await?);
     checks.push(scripts(&store).await);

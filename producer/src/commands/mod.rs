@@ -11,7 +11,7 @@ mod tasks;
 mod wait;
 
 pub(crate) use self::{
-    submit::inherited,
+    submit::{from_flags, inherited},
     wait::{batch as wait_for_batch, report_batch},
 };
 

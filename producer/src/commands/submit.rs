@@ -46,29 +46,38 @@ fn task(context: &Context, args: &cli::Submit) -> Done<NewTask> {
     let task_type = TypeName::new(args.task_type.as_deref().unwrap_or_default())?;
     let mut submission = Submission::new(task_type.clone(), payload(args)?);
     submission.id = args.id.as_deref().map(TaskId::new).transpose()?;
-    submission.tenant = args.tenant.as_deref().map(TenantName::new).transpose()?;
-    submission.concurrency_key = args.concurrency_key.as_deref().map(ConcurrencyKey::new).transpose()?;
-    submission.batch = args.batch.as_deref().map(BatchName::new).transpose()?;
-    submission.queue = context.named_queue().cloned();
-    submission.priority =
-        args.priority.as_deref().map(|text| text.parse().map_err(Failure::Usage)).transpose()?;
-    submission.weight = args.weight;
     submission.key.clone_from(&args.key);
-    submission.delay.clone_from(&args.delay);
-    submission.run_at.clone_from(&args.run_at);
-    submission.expires.clone_from(&args.expires);
-    submission.timeout.clone_from(&args.timeout);
-    submission.max_attempts = args.max_attempts;
-    submission.metadata = metadata(&args.metadata)?;
+    submission.queue = context.named_queue().cloned();
+    submission.batch = args.batch.as_deref().map(BatchName::new).transpose()?;
+    submission.inherit(&from_flags(args)?);
     let inherited = inherited(context, &task_type);
     submission.resolve(&inherited, context.config.submit.max_payload).map_err(Failure::Usage)
+}
+
+/// What flags say that a file's lines may say as well.
+pub(crate) fn from_flags(args: &cli::Submit) -> Done<Submission> {
+    let mut flags = Submission::new(TypeName::new("any")?, RawValue::NULL.to_owned());
+    flags.tenant = args.tenant.as_deref().map(TenantName::new).transpose()?;
+    flags.concurrency_key = args.concurrency_key.as_deref().map(ConcurrencyKey::new).transpose()?;
+    flags.priority = args.priority.as_deref().map(|text| text.parse().map_err(Failure::Usage)).transpose()?;
+    flags.weight = args.weight;
+    flags.delay.clone_from(&args.delay);
+    flags.run_at.clone_from(&args.run_at);
+    flags.expires.clone_from(&args.expires);
+    flags.timeout.clone_from(&args.timeout);
+    flags.max_attempts = args.max_attempts;
+    flags.metadata = metadata(&args.metadata)?;
+    // Faults of the flags are told once, and not with every line.
+    flags.clone().resolve(&Inherited::default(), usize::MAX).map_err(Failure::Usage)?;
+    Ok(flags)
 }
 
 /// What a type's configuration gives its tasks, where they say nothing.
 pub(crate) fn inherited(context: &Context, task_type: &TypeName) -> Inherited {
     let spec = context.config.type_spec(task_type);
+    let queue = context.named_queue().or(spec.as_ref().and_then(|spec| spec.queue.as_ref())).cloned();
     Inherited {
-        queue: Some(spec.as_ref().and_then(|spec| spec.queue.clone()).unwrap_or_else(|| context.queue())),
+        queue: Some(queue.unwrap_or_else(|| context.queue())),
         priority: spec.and_then(|spec| spec.priority),
         ..Inherited::default()
     }

@@ -85,7 +85,7 @@ pub(crate) async fn list(context: &Context, args: cli::Tasks) -> Done {
     let mut tasks = Vec::new();
     for state in states {
         for queue in &queues {
-            let room = limit - tasks.len();
+            let room = limit.saturating_sub(tasks.len());
             if room > 0 {
                 collect(&store, queue, state, room, args.cursor.as_deref(), &mut tasks).await?;
             }
@@ -103,7 +103,7 @@ async fn collect(
     tasks: &mut Vec<TaskView>,
 ) -> Done {
     let page = store.queue(queue).list(state, room, cursor).await?;
-    tasks.extend(page.tasks.iter().take(room).map(windlass_shared::model::TaskRecord::view));
+    tasks.extend(page.tasks.iter().map(windlass_shared::model::TaskRecord::view));
     if let Some(cursor) = page.cursor {
         say!("more: windlass tasks --queue {queue} --state {state} --cursor {cursor}");
     }

@@ -61,6 +61,7 @@ pub(crate) async fn batch(store: &Store, batch: &BatchName) -> Done<BatchCounts>
     let bar = progress_bar();
     let mut pause = Pause::new();
     let mut before = BatchCounts::default();
+    let mut told = false;
     loop {
         let Some(counts) = store.batch(batch).await? else { return Err(unknown(batch)) };
         bar.set_length(counts.total);
@@ -75,7 +76,19 @@ pub(crate) async fn batch(store: &Store, batch: &BatchName) -> Done<BatchCounts>
         }
         before = counts;
         pause.wait().await;
+        if pause.is_longest() && !std::mem::replace(&mut told, true) {
+            tell_if_nobody_works(store).await?;
+        }
     }
+}
+
+/// Whoever waits for a fleet that is not there should know.
+async fn tell_if_nobody_works(store: &Store) -> Done {
+    let (nodes, _) = store.nodes().await?;
+    if !nodes.iter().any(|node| node.alive) {
+        say!("windlass: no node is alive, so nothing is worked on: start windlass-worker, or `windlass dev`");
+    }
+    Ok(())
 }
 
 /// No part of the batch is left.

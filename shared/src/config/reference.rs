@@ -9,7 +9,11 @@ use super::{
 /// Two Markdown tables for `docs/configuration.md`: the settings, and the keys of a task type.
 pub fn reference_markdown() -> String {
     let mut text = String::from(
-        "## Settings\n\n| Key | Environment | Default | Read by | Meaning |\n| --- | --- | --- | --- | --- |\n",
+        "# Configuration\n\nGenerated from `shared/src/config/settings.rs` by `make docs`; do not edit.\n\nA value comes from its default, \
+         then the file (`--config`, else `WINDLASS_CONFIG`, else `./windlass.toml`), then the environment, then the command \
+         line; each later one wins. Of several variables the first that is set counts. `windlass config` and \
+         `windlass-worker config` show what is in force and where it came from. Secrets are given by value or by file, and \
+         never shown.\n\n## Settings\n\n| Key | Environment | Default | Read by | Meaning |\n| --- | --- | --- | --- | --- |\n",
     );
     text.extend(SETTINGS.iter().map(setting_row));
     text.push_str("\n## Task types\n\n| Key | Default | Meaning |\n| --- | --- | --- |\n");

@@ -176,6 +176,28 @@ impl Submission {
         }
     }
 
+    /// Takes from `defaults` what this submission does not say (its type, payload, id and key aside).
+    pub fn inherit(&mut self, defaults: &Self) {
+        fn or<T: Clone>(own: &mut Option<T>, default: Option<&T>) {
+            if own.is_none() {
+                *own = default.cloned();
+            }
+        }
+        or(&mut self.priority, defaults.priority.as_ref());
+        or(&mut self.tenant, defaults.tenant.as_ref());
+        or(&mut self.weight, defaults.weight.as_ref());
+        // They name one moment: a line that gives either does not take the other.
+        if self.delay.is_none() && self.run_at.is_none() {
+            self.delay.clone_from(&defaults.delay);
+            self.run_at.clone_from(&defaults.run_at);
+        }
+        or(&mut self.expires, defaults.expires.as_ref());
+        or(&mut self.timeout, defaults.timeout.as_ref());
+        or(&mut self.max_attempts, defaults.max_attempts.as_ref());
+        or(&mut self.concurrency_key, defaults.concurrency_key.as_ref());
+        or(&mut self.metadata, defaults.metadata.as_ref());
+    }
+
     /// Checks every field; the error names the field and says what is allowed.
     pub fn resolve(mut self, inherited: &Inherited, max_payload: usize) -> Result<NewTask, String> {
         if self.batch.is_none() {

@@ -21,6 +21,7 @@ for i = 2, #ARGV do
     reply[#reply + 1] = 'unknown'
   elseif place then
     redis.call('ZREM', place, id)
+    redis.call('ZREM', K.expiring, id)
     if t[1] == 'parked' then unpark(id, t[4]) end
     if t[1] == 'pending' then pass_on(t[4]) end
     finish(id, t[1], 'cancelled', 'cancelled', t[2], t[3])

@@ -55,7 +55,7 @@ impl StoreError {
         let text = error.to_string();
         match error.kind() {
             ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => {
-                Self::Refused(text)
+                Self::Refused(text.trim_end_matches('.').into())
             }
             ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => {
                 Self::Unreachable { url: url.into(), why: text }

@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use super::{Result, Store, StoreError, script::BEAT};
+use super::{
+    Result, Store, StoreError,
+    script::{BEAT, TELL},
+};
 use crate::model::{Micros, NodeId, NodeRecord, QueueName, TaskRef};
 
 /// What a node is told to do. Travels as text: `cancel QUEUE/ID`, `quiet`, `drain`, `resume`, `stop`.
@@ -75,11 +78,10 @@ impl Store {
         Ok(Beaten { now, commands: reply.split_off(1) })
     }
 
-    /// Removes a node that leaves.
+    /// Removes a node that leaves. Each step alone is harmless, so no transaction, which Redis refuses at maxmemory.
     pub async fn leave(&self, node: &NodeId) -> Result<()> {
         let mut pipeline = redis::pipe();
         pipeline
-            .atomic()
             .del(&[self.keys.node(node), self.keys.inbox(node)])
             .ignore()
             .zrem(self.keys.nodes(), node.as_str())
@@ -91,11 +93,13 @@ impl Store {
 
     /// Sends a command to a node, which waits for it. A command to a node that is gone disappears after an hour.
     pub async fn tell(&self, node: &NodeId, command: &NodeCommand) -> Result<()> {
-        const SECONDS: u32 = 3600;
-        let inbox = self.keys.inbox(node);
-        let mut pipeline = redis::pipe();
-        pipeline.atomic().rpush(&inbox, command.to_string()).ignore();
-        pipeline.cmd("EXPIRE").arg(&inbox).arg(SECONDS).ignore();
-        self.pipeline(&pipeline).await
+        let (inbox, index) = (self.keys.inbox(node), self.keys.nodes());
+        let args: &[String] = &[command.to_string()];
+        self.run::<String>(&TELL, &[&inbox, &index], &args).await.map(drop)
+    }
+
+    /// Whether the node's heartbeat key is there.
+    pub async fn is_alive(&self, node: &NodeId) -> Result<bool> {
+        self.command(redis::cmd("EXISTS").arg(self.keys.node(node))).await
     }
 }

@@ -19,6 +19,8 @@ for i = 3, #ARGV do
   if WAITING[t[1] or ''] then
     -- A scheduled or running task gets its new place when it becomes pending: it has no score any more.
     redis.call('HSET', key, 'priority', priority)
+    -- What a running task's reason says (claimed, cancelling) is still true.
+    if t[1] ~= 'running' then redis.call('HSET', key, 'reason', 'reprioritised') end
     redis.call('HDEL', key, 'score')
     if t[1] == 'pending' then
       make_pending(id, fresh_score(priority, t[2], t[3]))

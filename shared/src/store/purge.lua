@@ -38,7 +38,10 @@ for _, id in ipairs(ids) do
   if t[1] == state then
     gone[#gone + 1] = task_key(id)
     gone[#gone + 1] = payload_key(id)
-    if WAITING[state] then redis.call('ZREM', WAITING[state], id) end
+    if WAITING[state] then
+      redis.call('ZREM', WAITING[state], id)
+      redis.call('ZREM', K.expiring, id)
+    end
     if state == 'parked' then unpark(id, t[4]) end
     if state == 'pending' then pass_on(t[4]) end
     if t[3] and redis.call('EXISTS', batch_key(t[3])) == 1 then

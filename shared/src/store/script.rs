@@ -51,6 +51,7 @@ scripts! {
     RETRY = "retry", [QUEUE];
     SETTLE_AND_CLAIM = "settle_and_claim", [QUEUE, UPKEEP];
     SUBMIT = "submit", [QUEUE];
+    TELL = "tell", [];
 }
 
 impl Store {

@@ -82,11 +82,15 @@ impl Store {
     pub async fn agree_on_protocol(&self) -> Result<()> {
         let ours = crate::PROTOCOL_VERSION;
         let key = self.keys.protocol();
-        let noted: Option<u32> =
-            self.command(redis::cmd("SET").arg(key).arg(ours).arg("NX").arg("GET")).await?;
+        let noted: Option<u32> = self.command(redis::cmd("GET").arg(&key)).await?;
         match noted {
             Some(theirs) if theirs > ours => Err(StoreError::NewerProtocol { theirs, ours }),
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            // At maxmemory there is no room for the note; who comes later makes it.
+            None => match self.command::<()>(redis::cmd("SET").arg(&key).arg(ours).arg("NX")).await {
+                Err(StoreError::OutOfMemory) => Ok(()),
+                other => other,
+            },
         }
     }
 }

@@ -139,7 +139,10 @@ local function lease_one(id, score)
     elseif name == 'concurrency_key' then concurrency_key = task[i + 1]
     elseif name == 'batch' then batch = task[i + 1] end
   end
+  -- An expiry says until when a task must have started; one that started once runs to its end.
+  if expires_at and attempt > 0 then expires_at = nil end
   if expires_at and expires_at <= now then
+    redis.call('ZREM', K.expiring, id)
     finish(id, 'pending', 'expired', 'expired', attempt, batch)
     pass_on(concurrency_key)
     return nil
@@ -151,6 +154,7 @@ local function lease_one(id, score)
     end
     redis.call('HINCRBY', K.key_counts, concurrency_key, 1)
   end
+  if expires_at then redis.call('ZREM', K.expiring, id) end
   attempt = attempt + 1
   redis.call('HSET', key, 'state', 'running', 'reason', 'claimed', 'attempt', attempt, 'node', node, 'started_at', now,
     'score', score)

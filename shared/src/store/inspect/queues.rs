@@ -33,6 +33,12 @@ pub struct QueueView {
     pub max_length: Option<u64>,
     pub concurrency: Option<u64>,
     pub key_concurrency: u64,
+    /// How long finished tasks are kept, milliseconds.
+    pub retention_ms: u64,
+    /// How long failed tasks are kept, milliseconds.
+    pub dead_retention_ms: u64,
+    /// Entries that the event log keeps, about.
+    pub events: u64,
 }
 
 impl QueueView {
@@ -44,6 +50,7 @@ impl QueueView {
 
 /// 2^51: the width of a priority's band of scores.
 const WIDTH: u64 = 1 << 51;
+const DAY_MS: u64 = 24 * 3600 * 1000;
 const TOTALS: [&str; 7] = ["submitted", "completed", "failed", "cancelled", "expired", "recovered", "stale"];
 
 impl Store {
@@ -67,7 +74,7 @@ impl Queue {
     pub async fn view(&self) -> Result<QueueView> {
         let keys = &self.keys;
         let mut pipeline = redis::pipe();
-        pipeline.atomic().hgetall(keys.meta()).hgetall(keys.stats()).cmd("TIME");
+        pipeline.hgetall(keys.meta()).hgetall(keys.stats()).cmd("TIME");
         for place in [keys.scheduled(), keys.running(), keys.parked(), keys.dead()] {
             pipeline.zcard(place);
         }
@@ -130,6 +137,9 @@ impl Queue {
             max_length: setting("max_length"),
             concurrency: setting("concurrency"),
             key_concurrency: setting("key_concurrency").unwrap_or(1),
+            retention_ms: setting("retention").map_or(DAY_MS, |us: u64| us / 1000),
+            dead_retention_ms: setting("dead_retention").map_or(30 * DAY_MS, |us: u64| us / 1000),
+            events: setting("events").unwrap_or(2000),
         }
     }
 }

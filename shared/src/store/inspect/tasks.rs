@@ -1,5 +1,7 @@
 //! Reading tasks: by reference, and by state.
 
+use std::collections::HashSet;
+
 use crate::{
     model::{State, TaskId, TaskRecord, TaskRef},
     store::{
@@ -56,27 +58,28 @@ impl Queue {
             .collect()
     }
 
-    /// Lists tasks of one state, `limit` at the most: those that wait in their order, finished ones newest first.
-    /// The cursor is an index for what waits (tasks may move meanwhile), an entry of the log for what is finished.
+    /// Lists tasks of one state: those that wait in their order, finished ones newest first. About `limit` of them: of
+    /// finished ones a whole page of the log is given, so that the cursor loses none. The cursor is an index for what
+    /// waits (tasks may move meanwhile), an entry of the log for what is finished.
     pub async fn list(&self, state: State, limit: usize, cursor: Option<&str>) -> Result<TaskPage> {
-        let (ids, next) = match self.place(state) {
-            Some((place, newest_first)) => {
-                let first: usize = cursor.and_then(|c| c.parse().ok()).unwrap_or(0);
-                let mut command = redis::cmd("ZRANGE");
-                command.arg(place).arg(first).arg(first + limit.max(1) - 1);
-                if newest_first {
-                    command.arg("REV");
-                }
-                let ids: Vec<String> = self.store.command(&command).await?;
-                let next = (ids.len() == limit).then(|| (first + limit).to_string());
-                (ids, next)
-            }
-            None => self.finished_ids(state, limit, cursor).await?,
+        let Some((place, newest_first)) = self.place(state) else {
+            return self.list_finished(state, limit, cursor).await;
         };
+        let first: usize = cursor.and_then(|c| c.parse().ok()).unwrap_or(0);
+        let mut command = redis::cmd("ZRANGE");
+        command.arg(place).arg(first).arg(first + limit.max(1) - 1);
+        if newest_first {
+            command.arg("REV");
+        }
+        let ids: Vec<String> = self.store.command(&command).await?;
+        let next = (ids.len() == limit).then(|| (first + limit).to_string());
+        Ok(TaskPage { tasks: self.in_state(ids, state).await?, cursor: next })
+    }
+
+    /// Between two reads a task may have moved on; then it is listed under its new state.
+    async fn in_state(&self, ids: Vec<String>, state: State) -> Result<Vec<TaskRecord>> {
         let tasks = self.store.tasks(&self.references(ids)).await?;
-        // Between the two reads a task may have moved on; it is listed under its new state elsewhere.
-        let tasks = tasks.into_iter().flatten().filter(|task| task.state == Some(state)).collect();
-        Ok(TaskPage { tasks, cursor: next })
+        Ok(tasks.into_iter().flatten().filter(|task| task.state == Some(state)).collect())
     }
 
     fn place(&self, state: State) -> Option<(&str, bool)> {
@@ -90,30 +93,30 @@ impl Queue {
         }
     }
 
-    /// Ids of finished tasks of one state, newest first, whole entries of the log at a time.
-    async fn finished_ids(
-        &self,
-        state: State,
-        limit: usize,
-        cursor: Option<&str>,
-    ) -> Result<(Vec<String>, Option<String>)> {
-        let mut ids = Vec::new();
+    /// Reads the log backwards, an entry at a time, until there are enough or it ends.
+    async fn list_finished(&self, state: State, limit: usize, cursor: Option<&str>) -> Result<TaskPage> {
+        let mut tasks: Vec<TaskRecord> = Vec::new();
+        let mut seen = HashSet::new();
         let mut before = cursor.map_or_else(|| "+".to_owned(), |cursor| format!("({cursor}"));
         loop {
-            let entries = self.log_page(self.keys.finished(), &before, "-", true, 50).await?;
-            let Some((last, _)) = entries.last() else { return Ok((ids, None)) };
-            let last = last.clone();
-            for (entry, fields) in entries {
-                for (word, list) in fields {
-                    if word == state.as_str() || word == "batched" {
-                        ids.extend(list.split(' ').map(str::to_owned));
-                    }
-                }
-                if ids.len() >= limit {
-                    return Ok((ids, Some(entry)));
-                }
+            let entries = self.log_page(self.keys.finished(), &before, "-", true, 20).await?;
+            if entries.is_empty() {
+                return Ok(TaskPage { tasks, cursor: None });
             }
-            before = format!("({last}");
+            for (entry, fields) in entries {
+                // A task that was retried stands there once for each time it finished.
+                let ids: Vec<String> = fields
+                    .iter()
+                    .filter(|(word, _)| word == state.as_str() || word == "batched")
+                    .flat_map(|(_, list)| list.split(' ').map(str::to_owned))
+                    .filter(|id| seen.insert(id.clone()))
+                    .collect();
+                tasks.extend(self.in_state(ids, state).await?);
+                if tasks.len() >= limit {
+                    return Ok(TaskPage { tasks, cursor: Some(entry) });
+                }
+                before = format!("({entry}");
+            }
         }
     }
 }
