@@ -82,7 +82,7 @@ impl StoreError {
                 Self::Unavailable(text)
             }
             // Errors of commands inside a script come with their code within the text.
-            _ if text.contains("OOM command not allowed") => Self::OutOfMemory,
+            _ if text.contains("OOM") && text.contains("command not allowed") => Self::OutOfMemory,
             _ => Self::Unexpected(text),
         }
     }

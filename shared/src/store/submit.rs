@@ -91,7 +91,8 @@ impl Store {
         const SECONDS: u64 = 100 * 24 * 3600;
         let key = self.keys.batch_queues(batch);
         let mut pipeline = redis::pipe();
-        pipeline.atomic().sadd(&key, queue.as_str()).ignore();
+        // No transaction: at maxmemory Redis would refuse it as a whole, and hide why.
+        pipeline.sadd(&key, queue.as_str()).ignore();
         pipeline.cmd("EXPIRE").arg(&key).arg(SECONDS).ignore();
         self.pipeline(&pipeline).await
     }

@@ -1,0 +1,413 @@
+//! A fleet for a test: a Redis of its own and real `windlass-worker` processes, steered by the real `windlass`.
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+use windlass_shared::{
+    model::{Micros, Namespace, NodeId, NodeRecord, QueueName, TaskId},
+    store::{Keys, QueueKeys},
+};
+
+use crate::{
+    process::{Output, Process, eventually, run, until},
+    redis::RedisServer,
+};
+
+/// No command of a test takes longer, unless it says so.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+/// A worker that was started is registered by then, however busy the machine.
+const START: Duration = Duration::from_secs(20);
+/// Lines of each log that are shown when a test fails.
+const SHOWN: usize = 40;
+
+/// How a fleet is made.
+#[derive(Debug, Clone)]
+pub struct FleetOptions<'a> {
+    /// Workers that are started with it.
+    pub workers: usize,
+    /// Slots of each worker.
+    pub concurrency: usize,
+    /// The lease; empty for the default.
+    pub lease: &'a str,
+    /// Further arguments of each worker.
+    pub args: &'a [&'a str],
+    /// Text of the configuration file that workers and `windlass` read.
+    pub config: &'a str,
+    /// Further variables of each worker.
+    pub env: &'a [(&'a str, &'a str)],
+    /// Further arguments of the Redis server.
+    pub redis: &'a [&'a str],
+}
+
+impl Default for FleetOptions<'_> {
+    fn default() -> Self {
+        Self { workers: 1, concurrency: 4, lease: "3s", args: &[], config: "", env: &[], redis: &[] }
+    }
+}
+
+/// A Redis and some workers. Everything ends with it.
+#[derive(Debug)]
+pub struct Fleet {
+    /// Its Redis.
+    pub redis: RedisServer,
+    workers: Vec<Process>,
+    concurrency: usize,
+    lease: String,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    dir: TempDir,
+    commands: std::cell::Cell<usize>,
+}
+
+impl Fleet {
+    /// Starts a fleet and waits until its workers are active.
+    pub fn start(options: &FleetOptions) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory can be made");
+        if !options.config.is_empty() {
+            fs::write(dir.path().join("windlass.toml"), options.config).expect("a file can be written");
+        }
+        let mut fleet = Self {
+            redis: RedisServer::with_args(options.redis),
+            workers: Vec::new(),
+            concurrency: options.concurrency,
+            lease: options.lease.to_owned(),
+            args: options.args.iter().map(ToString::to_string).collect(),
+            env: options.env.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
+            dir,
+            commands: std::cell::Cell::new(0),
+        };
+        for _ in 0..options.workers {
+            fleet.launch(&[]);
+        }
+        for index in 0..options.workers {
+            fleet.wait_until_active(index);
+        }
+        fleet
+    }
+
+    /// A fleet of one worker.
+    pub fn of_one() -> Self {
+        Self::start(&FleetOptions::default())
+    }
+
+    /// A Redis without any worker.
+    pub fn without_workers() -> Self {
+        Self::start(&FleetOptions { workers: 0, ..FleetOptions::default() })
+    }
+
+    /// A directory for the test's own files. `windlass` runs in it.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file of the test.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir().join(name);
+        fs::write(&path, text).expect("a file can be written");
+        path
+    }
+
+    /// Starts another worker, waits until it is active, and gives its index.
+    pub fn spawn_worker(&mut self) -> usize {
+        self.spawn_worker_with(&[])
+    }
+
+    /// The same with further arguments; flags win over what the fleet gives by variables.
+    pub fn spawn_worker_with(&mut self, args: &[&str]) -> usize {
+        let index = self.launch(args);
+        self.wait_until_active(index);
+        index
+    }
+
+    /// Starts another worker and does not wait.
+    pub fn launch(&mut self, args: &[&str]) -> usize {
+        let index = self.workers.len();
+        let mut command = self.command("windlass-worker");
+        command.args(&self.args).args(args).stdin(Stdio::null());
+        command.env("WINDLASS_CONCURRENCY", self.concurrency.to_string());
+        command.env("WINDLASS_WORKSPACE", self.workspaces());
+        if !self.lease.is_empty() {
+            command.env("WINDLASS_LEASE", &self.lease);
+        }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        self.workers.push(Process::start(command, self.dir(), &format!("worker-{index}")));
+        index
+    }
+
+    /// Where the workers make the workspaces of attempts.
+    pub fn workspaces(&self) -> PathBuf {
+        self.dir().join("work")
+    }
+
+    fn wait_until_active(&mut self, index: usize) {
+        until(&format!("worker {index} is active"), START, || {
+            let worker = &mut self.workers[index];
+            assert!(!worker.has_ended(), "worker {index} ended: {}", worker.wait(Duration::ZERO));
+            self.state_of(index).filter(|state| state == "active")
+        });
+    }
+
+    /// One of our programs, in the fleet's directory, with nothing of this process's environment but the path.
+    pub fn command(&self, program: &str) -> Command {
+        use std::os::unix::process::CommandExt;
+        let mut command = Command::new(binary(program));
+        command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env("WINDLASS_REDIS_URL", self.redis.url());
+        command.current_dir(self.dir()).process_group(0);
+        command
+    }
+
+    /// A worker's process.
+    pub fn worker(&mut self, index: usize) -> &mut Process {
+        &mut self.workers[index]
+    }
+
+    /// Kills a worker as a power cut would, and waits until it is gone.
+    pub fn kill9(&mut self, index: usize) {
+        self.workers[index].signal(Signal::KILL);
+        assert_eq!(self.exit_code(index, PATIENCE), -9);
+    }
+
+    /// Freezes a worker.
+    pub fn stop(&mut self, index: usize) {
+        self.workers[index].signal(Signal::STOP);
+    }
+
+    /// Lets a frozen worker go on.
+    pub fn cont(&mut self, index: usize) {
+        self.workers[index].signal(Signal::CONT);
+    }
+
+    /// Asks a worker to end.
+    pub fn term(&mut self, index: usize) {
+        self.workers[index].signal(Signal::TERM);
+    }
+
+    /// Waits for a worker's end and gives its exit code, or minus the signal.
+    pub fn exit_code(&mut self, index: usize, deadline: Duration) -> i32 {
+        self.workers[index].wait(deadline).code
+    }
+
+    /// What a worker logged.
+    pub fn log(&self, index: usize) -> String {
+        self.workers[index].stderr()
+    }
+
+    /// Runs `windlass` to its end.
+    pub fn windlass(&self, args: &[&str]) -> Output {
+        self.windlass_within(PATIENCE, args)
+    }
+
+    /// The same with a deadline of its own.
+    pub fn windlass_within(&self, deadline: Duration, args: &[&str]) -> Output {
+        let mut command = self.command("windlass");
+        command.args(args);
+        run(command, self.dir(), &self.name(), deadline)
+    }
+
+    /// Runs `windlass` with `input` as its standard input, through a pipe.
+    pub fn windlass_with_input(&self, input: &str, args: &[&str]) -> Output {
+        let mut command = self.command("windlass");
+        command.args(args).stdin(Stdio::piped());
+        let mut process = Process::start(command, self.dir(), &self.name());
+        let mut stdin = process.stdin().expect("it is piped");
+        // Small enough for the pipe to take at once.
+        stdin.write_all(input.as_bytes()).expect("the program reads its input");
+        drop(stdin);
+        process.wait(PATIENCE)
+    }
+
+    /// Starts `windlass` and does not wait.
+    pub fn start_windlass(&self, args: &[&str]) -> Process {
+        let mut command = self.command("windlass");
+        command.args(args).stdin(Stdio::null());
+        Process::start(command, self.dir(), &self.name())
+    }
+
+    fn name(&self) -> String {
+        self.commands.set(self.commands.get() + 1);
+        format!("windlass-{}", self.commands.get())
+    }
+
+    /// Submits lines of a file. Fails the test unless all are accepted.
+    pub fn submit_lines(&self, lines: &[Value], args: &[&str]) {
+        let mut text = String::new();
+        for line in lines {
+            _ = writeln!(text, "{line}");
+        }
+        let path = self.file("tasks.jsonl", &text);
+        let path = path.to_str().expect("a plain path");
+        let output = self.windlass(&[&["submit", "--file", path, "-o", "json"], args].concat()).ok();
+        assert_eq!(output.json()["accepted"], lines.len(), "{output}");
+    }
+
+    /// Submits one task and gives its reference.
+    pub fn submit(&self, task_type: &str, payload: &Value, args: &[&str]) -> String {
+        let payload = payload.to_string();
+        let first = ["submit", "--type", task_type, "--payload", &payload];
+        self.windlass(&[&first[..], args].concat()).ok().stdout.trim().to_owned()
+    }
+
+    /// A task, whole.
+    pub fn status(&self, task: &str) -> Value {
+        self.windlass(&["status", task, "-o", "json"]).ok().json()
+    }
+
+    /// Waits until all tasks of a batch are finished, and gives them in order of finishing.
+    pub fn finish_batch(&self, batch: &str, deadline: Duration) -> Vec<Value> {
+        let seconds = format!("{}ms", deadline.as_millis());
+        let output = self.windlass(&["wait", "--batch", batch, "--timeout", &seconds, "-o", "json"]);
+        assert!(output.code <= 1, "{output}");
+        self.windlass(&["results", "--batch", batch]).ok().jsonl()
+    }
+
+    /// A field of a task's record, straight from Redis.
+    pub fn field(&self, queue: &str, id: &str, name: &str) -> Option<String> {
+        let key = self.queue_keys(queue).task(&TaskId::new(id).expect("a valid id"));
+        redis::cmd("HGET").arg(key).arg(name).query(&mut self.connection()).expect("a record can be read")
+    }
+
+    /// Waits until a task is in a state.
+    pub fn wait_for_state(&self, queue: &str, id: &str, state: &str, deadline: Duration) {
+        eventually(&format!("{queue}/{id} is {state}"), deadline, || {
+            self.field(queue, id, "state").as_deref() == Some(state)
+        });
+    }
+
+    /// How many tasks run in a queue.
+    pub fn running(&self, queue: &str) -> usize {
+        let key = self.queue_keys(queue).running().to_owned();
+        redis::cmd("ZCARD").arg(key).query(&mut self.connection()).expect("a set can be counted")
+    }
+
+    /// One of a queue's totals (`completed`, `stale`, …), straight from Redis.
+    pub fn total(&self, queue: &str, name: &str) -> u64 {
+        let key = self.queue_keys(queue).stats().to_owned();
+        let total: Option<u64> =
+            redis::cmd("HGET").arg(key).arg(name).query(&mut self.connection()).expect("a total can be read");
+        total.unwrap_or(0)
+    }
+
+    /// The queue as `windlass queues` shows it.
+    pub fn queue(&self, queue: &str) -> Value {
+        self.windlass(&["queues", queue, "-o", "json"]).ok().json()
+    }
+
+    /// The nodes as `windlass nodes` shows them.
+    pub fn nodes(&self) -> Vec<Value> {
+        let nodes = self.windlass(&["nodes", "-o", "json"]).ok().json();
+        nodes.as_array().expect("a list").clone()
+    }
+
+    /// A worker's node id.
+    pub fn node_id(&self, index: usize) -> String {
+        self.record_of(index).expect("the worker is registered").id.to_string()
+    }
+
+    /// What a worker said of itself last, while its heartbeat key lives.
+    pub fn state_of(&self, index: usize) -> Option<String> {
+        self.record_of(index).map(|record| record.state.to_string())
+    }
+
+    fn record_of(&self, index: usize) -> Option<NodeRecord> {
+        let pid = self.workers[index].pid();
+        let mut connection = self.connection();
+        let keys = keys();
+        let ids: Vec<String> =
+            redis::cmd("ZRANGE").arg(keys.nodes()).arg(0).arg(-1).query(&mut connection).ok()?;
+        ids.iter().find_map(|id| {
+            let key = keys.node(&NodeId::new(id).ok()?);
+            let json: Option<String> = redis::cmd("GET").arg(key).query(&mut connection).ok()?;
+            serde_json::from_str::<NodeRecord>(&json?).ok().filter(|record| record.pid == pid)
+        })
+    }
+
+    /// A connection of the test's own.
+    pub fn connection(&self) -> redis::Connection {
+        let client = redis::Client::open(self.redis.url()).expect("a valid URL");
+        client.get_connection_with_timeout(Duration::from_secs(5)).expect("Redis takes connections")
+    }
+
+    /// The keys of a queue.
+    pub fn queue_keys(&self, queue: &str) -> QueueKeys {
+        keys().queue(&QueueName::new(queue).expect("a valid name"))
+    }
+
+    /// Redis's clock.
+    pub fn now(&self) -> Micros {
+        let (seconds, micros): (i64, i64) =
+            redis::cmd("TIME").query(&mut self.connection()).expect("Redis has a clock");
+        Micros(seconds * 1_000_000 + micros)
+    }
+
+    /// Proves that every task is in exactly one place. The last line of every test.
+    pub fn verify(&self) {
+        let output = self.windlass(&["doctor", "--verify", "-o", "json"]).ok();
+        let checks = output.json();
+        let verified = checks.as_array().expect("a list").iter().filter(|check| check["check"] == "verify");
+        assert!(verified.count() > 0, "nothing was verified: {output}");
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for index in 0..self.workers.len() {
+                show(&format!("worker {index}"), &self.log(index));
+            }
+            show("redis", &self.redis.log());
+        }
+        // A worker that is asked twice stops its commands and leaves at once; what does not is killed below.
+        for worker in &mut self.workers {
+            for signal in [Signal::CONT, Signal::TERM, Signal::INT] {
+                worker.signal(signal);
+            }
+        }
+        let start = std::time::Instant::now();
+        while start.elapsed() < Duration::from_secs(2) && !self.workers.iter_mut().all(Process::has_ended) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "this is for the person who reads a failed test")]
+fn show(name: &str, log: &str) {
+    let lines: Vec<&str> = log.lines().collect();
+    let last = lines[lines.len().saturating_sub(SHOWN)..].join("\n");
+    eprintln!("--- the last lines of {name} ({} in all)\n{last}", lines.len());
+}
+
+/// The keys of the usual namespace.
+pub fn keys() -> Keys {
+    Keys::new(Namespace::new("wl").expect("a valid name"))
+}
+
+/// Where one of our programs is: in `WINDLASS_BIN_DIR`, else where the build puts it beside the tests.
+pub fn binary(program: &str) -> PathBuf {
+    let folder = env::var_os("WINDLASS_BIN_DIR").map_or_else(
+        || {
+            let test = env::current_exe().expect("this program has a path");
+            // target/PROFILE/deps/e2e-HASH
+            test.ancestors().nth(2).expect("tests are built two folders deep").to_owned()
+        },
+        PathBuf::from,
+    );
+    let path = folder.join(program);
+    assert!(
+        path.is_file(),
+        "{} is not there: run `cargo build --workspace` first (as `make test` does), or say where the programs \
+         are in WINDLASS_BIN_DIR",
+        path.display()
+    );
+    path
+}

@@ -1,0 +1,9 @@
+//! What the end-to-end tests share: real servers to test against, fleets of real processes, and what they leave behind.
+
+pub mod fleet;
+pub mod http_stub;
+pub mod ledger;
+pub mod old_redis;
+pub mod process;
+pub mod proxy;
+pub mod redis;

@@ -1,0 +1,199 @@
+//! A real Redis (or Valkey) for a test: started on a free port of the loopback, killed when it goes out of scope.
+
+use std::{
+    env, fs,
+    io::{ErrorKind, Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use windlass_shared::{
+    model::Namespace,
+    store::{Connect, Store},
+};
+
+/// Another process may take the port between our choice and the server's start.
+const PORTS_TRIED: u32 = 5;
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Ten seconds: a server that loads a file may need a moment.
+const LOOKS: u32 = 2000;
+
+/// A server of its own, with a directory of its own.
+#[derive(Debug)]
+pub struct RedisServer {
+    child: Option<Child>,
+    port: u16,
+    args: Vec<String>,
+    dir: TempDir,
+}
+
+impl RedisServer {
+    /// A server without persistence.
+    pub fn start() -> Self {
+        Self::with_args(&[])
+    }
+
+    /// A server with further arguments, such as `["--appendonly", "yes"]`; they win over the usual ones.
+    pub fn with_args(args: &[&str]) -> Self {
+        let mut server = Self {
+            child: None,
+            port: 0,
+            args: args.iter().map(ToString::to_string).collect(),
+            dir: tempfile::tempdir().expect("a temporary directory can be made"),
+        };
+        for _ in 0..PORTS_TRIED {
+            server.port = free_port();
+            if server.launch() {
+                return server;
+            }
+        }
+        panic!("no server came up on {PORTS_TRIED} ports; the last one said:\n{}", server.log());
+    }
+
+    /// Kills it (`SIGKILL`), as a power cut would. Without an append-only file it forgets everything.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("our own child can be killed");
+            child.wait().expect("our own child can be waited for");
+        }
+    }
+
+    /// Starts it again after [`stop`](Self::stop), on the same port and in the same directory.
+    pub fn start_again(&mut self) {
+        assert!(self.child.is_none(), "the server still runs");
+        assert!(self.launch(), "the server did not come back on port {}:\n{}", self.port, self.log());
+    }
+
+    /// Kills it and starts it again.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// Its process id, while it runs.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map(Child::id).expect("the server runs")
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its directory, with the log and, if it was asked for, its append-only file.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A store on it, in the usual namespace `wl`.
+    pub async fn store(&self) -> Store {
+        let connect = Connect {
+            url: self.url(),
+            password: None,
+            namespace: Namespace::new("wl").expect("a valid namespace"),
+            response_timeout: Duration::from_secs(30),
+            retries: 6,
+        };
+        connect.open().await.expect("the server takes connections")
+    }
+
+    /// What it wrote to its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.path().join("server.log")
+    }
+
+    fn launch(&mut self) -> bool {
+        let log = fs::File::options()
+            .append(true)
+            .create(true)
+            .open(self.log_path())
+            .expect("the log can be opened");
+        let child = Command::new(binary())
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"])
+            .arg(self.dir.path())
+            .args(["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"])
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .stderr(log.try_clone().expect("the log can be shared"))
+            .stdout(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", binary().display()));
+        self.child = Some(child);
+        let up = self.wait_until_up();
+        if !up {
+            self.stop();
+        }
+        up
+    }
+
+    fn wait_until_up(&mut self) -> bool {
+        for _ in 0..LOOKS {
+            let child = self.child.as_mut().expect("it was just started");
+            if child.try_wait().expect("our own child can be asked").is_some() {
+                self.child = None;
+                return false;
+            }
+            if answers(self.port, child.id()) {
+                return true;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        false
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port can be bound");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
+
+/// Whether the process `pid`, and not a stranger on the same port, answers and has loaded its data.
+fn answers(port: u16, pid: u32) -> bool {
+    ask(port, b"PING\r\nINFO server\r\nQUIT\r\n")
+        .is_ok_and(|text| text.starts_with("+PONG") && text.contains(&format!("process_id:{pid}\r\n")))
+}
+
+fn ask(port: u16, commands: &[u8]) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.write_all(commands)?;
+    let mut text = String::new();
+    match stream.read_to_string(&mut text) {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error),
+        _ => Ok(text),
+    }
+}
+
+fn binary() -> PathBuf {
+    if let Some(path) = env::var_os("WINDLASS_TEST_SERVER") {
+        return path.into();
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    ["redis-server", "valkey-server"]
+        .iter()
+        .flat_map(|name| env::split_paths(&path).map(move |dir| dir.join(name)))
+        .find(|file| file.is_file())
+        .expect(
+            "neither redis-server nor valkey-server is on PATH: install one (`apt install redis-server`, \
+             `brew install valkey`), or name it in WINDLASS_TEST_SERVER",
+        )
+}

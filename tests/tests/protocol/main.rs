@@ -1,0 +1,35 @@
+//! The protocol in Redis, tested where it lives: each test runs the scripts on a real server of its own, and ends with
+//! an audit. Many compare every key before and after a call (`snapshot.rs`); none sleeps: time passes by moving
+//! everything into the past (`travel.rs`).
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
+mod draft;
+mod node;
+mod scene;
+mod snapshot;
+mod travel;
+
+mod audit;
+mod batch;
+mod big;
+mod cancel;
+mod claim;
+mod configure;
+mod extend;
+mod hurt;
+mod nodes;
+mod nonce;
+mod order;
+mod park;
+mod prioritise;
+mod property;
+mod purge;
+mod recover;
+mod retention;
+mod retry;
+mod server;
+mod settle;
+mod stale;
+mod submit;
+mod wait;

@@ -1,0 +1,147 @@
+//! What may happen to a queue.
+
+use windlass_shared::{
+    model::{Priority, State},
+    store::{QueueSettings, Settle},
+};
+
+use crate::{
+    draft::{Draft, task},
+    node,
+};
+
+/// Ids come from a small pool, so that they meet again.
+pub(super) const POOL: u8 = 8;
+/// Nodes at any moment; one that crashed is replaced by another with a new id.
+pub(super) const NODES: usize = 3;
+pub(super) const BATCHES: [&str; 2] = ["b0", "b1"];
+
+/// A task to submit.
+#[derive(Debug, Clone)]
+pub(super) struct Shape {
+    pub(super) id: u8,
+    /// Stands for its content; 0 for an id that was made new.
+    pub(super) content: u8,
+    pub(super) priority: Priority,
+    pub(super) tenant: u8,
+    pub(super) weight: u32,
+    pub(super) key: Option<u8>,
+    pub(super) batch: Option<u8>,
+    /// Seconds; 0 for none.
+    pub(super) delay: u64,
+    /// Seconds; 0 for never.
+    pub(super) expires: u64,
+}
+
+/// The name of an id of the pool.
+pub(super) fn name(id: u8) -> String {
+    format!("t{id}")
+}
+
+impl Shape {
+    pub(super) fn draft(&self) -> Draft {
+        let digest = if self.content == 0 { String::new() } else { self.content.to_string() };
+        let mut draft = task(name(self.id)).digest(&digest).priority(self.priority);
+        if self.tenant > 0 {
+            draft = draft.tenant(&format!("tenant{}", self.tenant), self.weight);
+        }
+        if let Some(key) = self.key {
+            draft = draft.key(&format!("k{key}"));
+        }
+        if let Some(batch) = self.batch {
+            draft = draft.batch(BATCHES[usize::from(batch)]);
+        }
+        if self.delay > 0 {
+            draft = draft.delay(self.delay);
+        }
+        if self.expires > 0 { draft.expires(self.expires) } else { draft }
+    }
+}
+
+/// How an attempt ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Outcome {
+    Completed,
+    Failed,
+    Exhausted,
+    Retrying(u64),
+    Interrupted,
+    UnknownType,
+    Cancelled,
+}
+
+impl Outcome {
+    pub(super) fn settle(self, id: &str, attempt: u32) -> Settle {
+        match self {
+            Self::Completed => node::completed(id, attempt),
+            Self::Failed => node::failed(id, attempt),
+            Self::Exhausted => node::exhausted(id, attempt),
+            Self::Retrying(seconds) => node::retrying(id, attempt, seconds),
+            Self::Interrupted => node::interrupted(id, attempt),
+            Self::UnknownType => node::unknown_type(id, attempt),
+            Self::Cancelled => node::cancelled(id, attempt),
+        }
+    }
+}
+
+/// Who says so.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Voice {
+    /// The node that holds the attempt, or believes so.
+    Owner,
+    /// Another node, with the owner's attempt number.
+    Stranger,
+    /// The owner, with an attempt number that is one too high or too low.
+    OffBy(i8),
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+pub(super) enum Op {
+    Submit(Vec<Shape>),
+    /// A node settles some of what it holds, and claims, in one call.
+    Call {
+        node: usize,
+        settle: Vec<(Outcome, Voice)>,
+        want: usize,
+    },
+    /// The reply of the node's last call was lost.
+    Repeat {
+        node: usize,
+    },
+    Extend {
+        node: usize,
+    },
+    /// The node vanishes with what it holds, and another one boots.
+    Crash {
+        node: usize,
+    },
+    Cancel(Vec<u8>),
+    Retry(Vec<u8>),
+    Prioritise(Vec<u8>, Priority),
+    Purge(State),
+    Configure(QueueSettings),
+    /// One lease runs out.
+    Lapse(u8),
+    /// Seconds pass while others go on speaking to Redis.
+    Pass(u64),
+    /// Seconds pass while Redis is away.
+    Outage(u64),
+}
+
+impl Op {
+    /// The scripts whose headers name what this may do; `extend`'s names the upkeep.
+    pub(super) fn scripts(&self) -> &'static [&'static str] {
+        match self {
+            Self::Submit(_) => &["submit"],
+            Self::Call { .. } | Self::Repeat { .. } => &["settle_and_claim", "extend"],
+            Self::Extend { .. } => &["extend"],
+            Self::Cancel(_) => &["cancel"],
+            Self::Retry(_) => &["retry"],
+            Self::Prioritise(..) => &["prioritise"],
+            Self::Purge(_) => &["purge"],
+            Self::Configure(_) => &["configure"],
+            Self::Crash { .. } | Self::Lapse(_) | Self::Pass(_) | Self::Outage(_) => &["nothing"],
+        }
+    }
+}
