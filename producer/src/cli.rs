@@ -181,7 +181,7 @@ pub(crate) struct Submit {
     #[arg(long, value_name = "WHEN")]
     pub(crate) expires: Option<String>,
     /// The longest an attempt may take
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(crate) timeout: Option<String>,
     /// How often it is tried before it counts as failed
     #[arg(long, value_name = "N")]

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use windlass_shared::model::time::parse_duration;
+use windlass_shared::{model::time::parse_duration, store::StoreError};
 
 use crate::exit::{Done, Failure};
 
@@ -27,6 +27,20 @@ impl Pause {
     /// Something happened: be quick again.
     pub(crate) fn reset(&mut self) {
         *self = Self::new();
+    }
+}
+
+/// For how long a read is repeated when Redis does not answer: who waits for hours sits a restart out.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Repeats a read while Redis is away.
+pub(crate) async fn patiently<T>(read: impl AsyncFn() -> Result<T, StoreError>) -> Done<T> {
+    let (start, mut pause) = (tokio::time::Instant::now(), Pause::new());
+    loop {
+        match read().await {
+            Err(error) if error.is_temporary() && start.elapsed() < PATIENCE => pause.wait().await,
+            other => return other.map_err(Failure::from),
+        }
     }
 }
 

@@ -1,25 +1,20 @@
 //! A fleet for a test: a Redis of its own and real `windlass-worker` processes, steered by the real `windlass`.
 
+mod ask;
+
 use std::{
-    env,
-    fmt::Write as _,
-    fs,
-    io::Write as _,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
 use rustix::process::Signal;
-use serde_json::Value;
 use tempfile::TempDir;
-use windlass_shared::{
-    model::{Micros, Namespace, NodeId, NodeRecord, QueueName, TaskId},
-    store::{Keys, QueueKeys},
-};
+use windlass_shared::{model::Namespace, store::Keys};
 
 use crate::{
-    process::{Output, Process, eventually, run, until},
+    process::{Process, until},
     redis::RedisServer,
 };
 
@@ -27,7 +22,7 @@ use crate::{
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// A worker that was started is registered by then, however busy the machine.
 const START: Duration = Duration::from_secs(20);
-/// Lines of each log that are shown when a test fails.
+/// Lines of each log that a failed test shows.
 const SHOWN: usize = 40;
 
 /// How a fleet is made.
@@ -201,161 +196,6 @@ impl Fleet {
     /// What a worker logged.
     pub fn log(&self, index: usize) -> String {
         self.workers[index].stderr()
-    }
-
-    /// Runs `windlass` to its end.
-    pub fn windlass(&self, args: &[&str]) -> Output {
-        self.windlass_within(PATIENCE, args)
-    }
-
-    /// The same with a deadline of its own.
-    pub fn windlass_within(&self, deadline: Duration, args: &[&str]) -> Output {
-        let mut command = self.command("windlass");
-        command.args(args);
-        run(command, self.dir(), &self.name(), deadline)
-    }
-
-    /// Runs `windlass` with `input` as its standard input, through a pipe.
-    pub fn windlass_with_input(&self, input: &str, args: &[&str]) -> Output {
-        let mut command = self.command("windlass");
-        command.args(args).stdin(Stdio::piped());
-        let mut process = Process::start(command, self.dir(), &self.name());
-        let mut stdin = process.stdin().expect("it is piped");
-        // Small enough for the pipe to take at once.
-        stdin.write_all(input.as_bytes()).expect("the program reads its input");
-        drop(stdin);
-        process.wait(PATIENCE)
-    }
-
-    /// Starts `windlass` and does not wait.
-    pub fn start_windlass(&self, args: &[&str]) -> Process {
-        let mut command = self.command("windlass");
-        command.args(args).stdin(Stdio::null());
-        Process::start(command, self.dir(), &self.name())
-    }
-
-    fn name(&self) -> String {
-        self.commands.set(self.commands.get() + 1);
-        format!("windlass-{}", self.commands.get())
-    }
-
-    /// Submits lines of a file. Fails the test unless all are accepted.
-    pub fn submit_lines(&self, lines: &[Value], args: &[&str]) {
-        let mut text = String::new();
-        for line in lines {
-            _ = writeln!(text, "{line}");
-        }
-        let path = self.file("tasks.jsonl", &text);
-        let path = path.to_str().expect("a plain path");
-        let output = self.windlass(&[&["submit", "--file", path, "-o", "json"], args].concat()).ok();
-        assert_eq!(output.json()["accepted"], lines.len(), "{output}");
-    }
-
-    /// Submits one task and gives its reference.
-    pub fn submit(&self, task_type: &str, payload: &Value, args: &[&str]) -> String {
-        let payload = payload.to_string();
-        let first = ["submit", "--type", task_type, "--payload", &payload];
-        self.windlass(&[&first[..], args].concat()).ok().stdout.trim().to_owned()
-    }
-
-    /// A task, whole.
-    pub fn status(&self, task: &str) -> Value {
-        self.windlass(&["status", task, "-o", "json"]).ok().json()
-    }
-
-    /// Waits until all tasks of a batch are finished, and gives them in order of finishing.
-    pub fn finish_batch(&self, batch: &str, deadline: Duration) -> Vec<Value> {
-        let seconds = format!("{}ms", deadline.as_millis());
-        let output = self.windlass(&["wait", "--batch", batch, "--timeout", &seconds, "-o", "json"]);
-        assert!(output.code <= 1, "{output}");
-        self.windlass(&["results", "--batch", batch]).ok().jsonl()
-    }
-
-    /// A field of a task's record, straight from Redis.
-    pub fn field(&self, queue: &str, id: &str, name: &str) -> Option<String> {
-        let key = self.queue_keys(queue).task(&TaskId::new(id).expect("a valid id"));
-        redis::cmd("HGET").arg(key).arg(name).query(&mut self.connection()).expect("a record can be read")
-    }
-
-    /// Waits until a task is in a state.
-    pub fn wait_for_state(&self, queue: &str, id: &str, state: &str, deadline: Duration) {
-        eventually(&format!("{queue}/{id} is {state}"), deadline, || {
-            self.field(queue, id, "state").as_deref() == Some(state)
-        });
-    }
-
-    /// How many tasks run in a queue.
-    pub fn running(&self, queue: &str) -> usize {
-        let key = self.queue_keys(queue).running().to_owned();
-        redis::cmd("ZCARD").arg(key).query(&mut self.connection()).expect("a set can be counted")
-    }
-
-    /// One of a queue's totals (`completed`, `stale`, …), straight from Redis.
-    pub fn total(&self, queue: &str, name: &str) -> u64 {
-        let key = self.queue_keys(queue).stats().to_owned();
-        let total: Option<u64> =
-            redis::cmd("HGET").arg(key).arg(name).query(&mut self.connection()).expect("a total can be read");
-        total.unwrap_or(0)
-    }
-
-    /// The queue as `windlass queues` shows it.
-    pub fn queue(&self, queue: &str) -> Value {
-        self.windlass(&["queues", queue, "-o", "json"]).ok().json()
-    }
-
-    /// The nodes as `windlass nodes` shows them.
-    pub fn nodes(&self) -> Vec<Value> {
-        let nodes = self.windlass(&["nodes", "-o", "json"]).ok().json();
-        nodes.as_array().expect("a list").clone()
-    }
-
-    /// A worker's node id.
-    pub fn node_id(&self, index: usize) -> String {
-        self.record_of(index).expect("the worker is registered").id.to_string()
-    }
-
-    /// What a worker said of itself last, while its heartbeat key lives.
-    pub fn state_of(&self, index: usize) -> Option<String> {
-        self.record_of(index).map(|record| record.state.to_string())
-    }
-
-    fn record_of(&self, index: usize) -> Option<NodeRecord> {
-        let pid = self.workers[index].pid();
-        let mut connection = self.connection();
-        let keys = keys();
-        let ids: Vec<String> =
-            redis::cmd("ZRANGE").arg(keys.nodes()).arg(0).arg(-1).query(&mut connection).ok()?;
-        ids.iter().find_map(|id| {
-            let key = keys.node(&NodeId::new(id).ok()?);
-            let json: Option<String> = redis::cmd("GET").arg(key).query(&mut connection).ok()?;
-            serde_json::from_str::<NodeRecord>(&json?).ok().filter(|record| record.pid == pid)
-        })
-    }
-
-    /// A connection of the test's own.
-    pub fn connection(&self) -> redis::Connection {
-        let client = redis::Client::open(self.redis.url()).expect("a valid URL");
-        client.get_connection_with_timeout(Duration::from_secs(5)).expect("Redis takes connections")
-    }
-
-    /// The keys of a queue.
-    pub fn queue_keys(&self, queue: &str) -> QueueKeys {
-        keys().queue(&QueueName::new(queue).expect("a valid name"))
-    }
-
-    /// Redis's clock.
-    pub fn now(&self) -> Micros {
-        let (seconds, micros): (i64, i64) =
-            redis::cmd("TIME").query(&mut self.connection()).expect("Redis has a clock");
-        Micros(seconds * 1_000_000 + micros)
-    }
-
-    /// Proves that every task is in exactly one place. The last line of every test.
-    pub fn verify(&self) {
-        let output = self.windlass(&["doctor", "--verify", "-o", "json"]).ok();
-        let checks = output.json();
-        let verified = checks.as_array().expect("a list").iter().filter(|check| check["check"] == "verify");
-        assert!(verified.count() > 0, "nothing was verified: {output}");
     }
 }
 

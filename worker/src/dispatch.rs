@@ -174,7 +174,11 @@ impl Dispatcher {
         if answer.claimed.len() < want {
             lane.work = false;
             lane.credit = 0;
-            lane.due = answer.next.map(|next| Instant::now() + next.since(answer.now));
+            lane.due = None;
+        }
+        if let Some(wait) = answer.next.map(|next| next.since(answer.now)) {
+            let at = Instant::now() + wait;
+            lane.due = Some(lane.due.map_or(at, |due| due.min(at)));
         }
         for claimed in answer.claimed {
             self.start(index, claimed);

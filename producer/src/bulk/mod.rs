@@ -143,7 +143,13 @@ impl Run {
                     }
                     return Err(Failure::Interrupted(String::new()));
                 }
-                Some(sent) = in_flight.next(), if !in_flight.is_empty() => self.take(sent)?,
+                Some(sent) = in_flight.next(), if !in_flight.is_empty() => if let Err(stopped) = self.take(sent) {
+                    // What is on its way goes into the summary; only the first reason to stop is told.
+                    while let Some(sent) = in_flight.next().await {
+                        _ = self.take(sent);
+                    }
+                    return Err(stopped);
+                },
                 chunk = checked.recv(), if open && in_flight.len() < IN_FLIGHT => match chunk {
                     Some(chunk) => {
                         let chunk = self.prepare(chunk?).await?;

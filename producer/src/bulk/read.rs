@@ -46,6 +46,8 @@ pub(super) struct Reader {
     /// What the command line gives a line that says nothing.
     flags: Submission,
     max_payload: usize,
+    /// Whether the first bad line is the last one (`--on-error stop`).
+    stop: bool,
     /// What each configured type gives its tasks, looked up once.
     types: HashMap<TypeName, Inherited>,
     /// What a task of any other type inherits.
@@ -74,6 +76,7 @@ impl Reader {
             batch,
             flags: from_flags(args)?,
             max_payload: context.config.submit.max_payload,
+            stop: args.on_error == cli::OnError::Stop,
             types,
             other: Inherited { queue: Some(context.queue()), ..Inherited::default() },
         })
@@ -119,6 +122,9 @@ impl Reader {
                 Ok(Some(task)) => chunk.tasks.push((line_number, task)),
                 Ok(None) => {}
                 Err(reject) => chunk.rejects.push(*reject),
+            }
+            if self.stop && !chunk.rejects.is_empty() {
+                break; // nothing after the bad line is submitted
             }
             if chunk.tasks.len() >= MOST_PER_SUBMIT
                 || chunk.rejects.len() >= MOST_PER_SUBMIT

@@ -10,7 +10,7 @@ use crate::{
     context::Context,
     exit::Done,
     output::{self, Format},
-    steps::{Pause, bounded},
+    steps::{Pause, bounded, patiently},
 };
 
 /// `windlass events`.
@@ -32,6 +32,14 @@ pub(crate) async fn run(context: &Context, args: cli::Events) -> Done {
     bounded(None, async {
         let mut pause = Pause::new();
         loop {
+            if args.follow && context.named_queue().is_none() {
+                // A queue that was made since is followed from its beginning.
+                for queue in patiently(async || store.queues().await).await? {
+                    if !cursors.iter().any(|(known, _)| *known == queue) {
+                        cursors.push((queue, "0".into()));
+                    }
+                }
+            }
             let any = read(context, &store, &mut cursors, &wanted).await?;
             output::flush()?;
             if !args.follow {
@@ -55,7 +63,7 @@ async fn read(
     let mut any = false;
     for (queue, cursor) in cursors {
         loop {
-            let events = store.queue(queue).events(cursor, 100).await?;
+            let events = patiently(async || store.queue(queue).events(cursor, 100).await).await?;
             let Some(last) = events.last() else { break };
             cursor.clone_from(&last.cursor);
             any = true;

@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     exit::{Done, Failure},
     output::{self, Format},
-    steps::{Pause, bounded},
+    steps::{Pause, bounded, patiently},
 };
 
 /// `windlass results`.
@@ -60,7 +60,7 @@ impl Reader<'_> {
         let queues = match &self.batch {
             None => vec![self.context.queue()],
             Some(batch) => {
-                let queues = self.store.batch_queues(batch).await?;
+                let queues = patiently(async || self.store.batch_queues(batch).await).await?;
                 if queues.is_empty() {
                     return Err(wait::unknown(batch));
                 }
@@ -98,7 +98,7 @@ impl Reader<'_> {
 
     async fn is_over(&self) -> Done<bool> {
         let Some(batch) = &self.batch else { return Ok(false) };
-        let counts = self.store.batch(batch).await?;
+        let counts = patiently(async || self.store.batch(batch).await).await?;
         Ok(counts.is_none_or(|counts| counts.finished() >= counts.total))
     }
 
@@ -109,7 +109,8 @@ impl Reader<'_> {
         for index in 0..self.logs.len() {
             loop {
                 let (queue, cursor) = &self.logs[index];
-                let Finished { tasks, cursor } = self.store.queue(queue).finished(&log, cursor).await?;
+                let Finished { tasks, cursor } =
+                    patiently(async || self.store.queue(queue).finished(&log, cursor).await).await?;
                 if cursor == self.logs[index].1 {
                     break;
                 }
@@ -123,7 +124,7 @@ impl Reader<'_> {
 
     async fn print(&mut self, references: &[TaskRef]) -> Done {
         for page in references.chunks(200) {
-            let found = self.store.tasks(page).await?;
+            let found = patiently(async || self.store.tasks(page).await).await?;
             let wanted: Vec<TaskView> = found
                 .into_iter()
                 .flatten()

@@ -44,7 +44,14 @@ pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
 /// The task that the flags describe.
 fn task(context: &Context, args: &cli::Submit) -> Done<NewTask> {
     let task_type = TypeName::new(args.task_type.as_deref().unwrap_or_default())?;
-    let mut submission = Submission::new(task_type.clone(), payload(args)?);
+    let (payload, most) = (payload(args)?, context.config.submit.max_payload);
+    if payload.get().len() > most {
+        return Err(Failure::Refused(format!(
+            "payload: it has {} bytes, at most {most} are allowed (setting submit.max_payload)",
+            payload.get().len()
+        )));
+    }
+    let mut submission = Submission::new(task_type.clone(), payload);
     submission.id = args.id.as_deref().map(TaskId::new).transpose()?;
     submission.key.clone_from(&args.key);
     submission.queue = context.named_queue().cloned();

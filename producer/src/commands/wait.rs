@@ -11,7 +11,7 @@ use crate::{
     context::Context,
     exit::{Done, Failure},
     output::{self, Format, say},
-    steps::{Pause, bounded, duration},
+    steps::{Pause, bounded, duration, patiently},
 };
 
 /// `windlass wait`.
@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &Context, args: cli::Wait) -> Done {
 pub(crate) async fn tasks(store: &Store, references: &[TaskRef]) -> Done<Vec<Option<TaskRecord>>> {
     let mut pause = Pause::new();
     loop {
-        let found = store.tasks(references).await?;
+        let found = patiently(async || store.tasks(references).await).await?;
         if found.iter().all(|task| task.as_ref().is_none_or(|task| task.state.is_some_and(State::is_final))) {
             return Ok(found);
         }
@@ -63,7 +63,9 @@ pub(crate) async fn batch(store: &Store, batch: &BatchName) -> Done<BatchCounts>
     let mut before = BatchCounts::default();
     let mut told = false;
     loop {
-        let Some(counts) = store.batch(batch).await? else { return Err(unknown(batch)) };
+        let Some(counts) = patiently(async || store.batch(batch).await).await? else {
+            return Err(unknown(batch));
+        };
         bar.set_length(counts.total);
         bar.set_position(counts.finished());
         bar.set_message(format!("{} failed", counts.failed));

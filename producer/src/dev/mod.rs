@@ -29,6 +29,14 @@ pub(crate) async fn run(context: &Context, global: &Global, args: cli::Dev) -> D
     let logs = args.dir.join("logs");
     std::fs::create_dir_all(&logs)
         .map_err(|error| Failure::Usage(format!("--dir {}: {error}", args.dir.display())))?;
+    // Two fleets on the same files would spoil them. The lock ends with this process.
+    let lock = std::fs::File::create(args.dir.join("lock"))?;
+    if lock.try_lock().is_err() {
+        return Err(Failure::Usage(format!(
+            "another `windlass dev` runs in {}: stop it, or give this one a directory of its own with --dir",
+            args.dir.display()
+        )));
+    }
     let private = if is_configured(context) { None } else { Some(PrivateRedis::start(&args.dir).await?) };
     let redis_url = match &private {
         Some(redis) => redis.url.clone(),

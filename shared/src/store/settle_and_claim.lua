@@ -74,6 +74,7 @@ local function settle()
   return replies, accepted
 end
 
+local put_off = false -- something was scheduled: the node is told when, even if it wants nothing now
 -- A task that goes on later: its next state depends on what happened to it meanwhile.
 local function put_back(id, to, reason, delay, err, t)
   local key = task_key(id)
@@ -89,6 +90,7 @@ local function put_back(id, to, reason, delay, err, t)
   if to == 'scheduled' then
     set('due_at', now + delay)
     redis.call('ZADD', K.scheduled, now + delay, id)
+    put_off = true
     upkeep_by(now + delay)
   else
     make_pending(id, kept_score(r[4], r[5], r[6], r[7]))
@@ -129,12 +131,13 @@ end
 -- One popped task: expired, parked, or leased to the node. Returns what the node is told, if it got it.
 local function lease_one(id, score)
   local key = task_key(id)
-  local task = redis.call('HGETALL', key)
-  if #task == 0 then return nil end
+  -- A foreign value under the key must not take the tasks popped with it along.
+  local task = redis.pcall('HGETALL', key)
+  if task.err or #task == 0 then return nil end
   local attempt, expires_at, concurrency_key, batch = 0, nil, nil, nil
   for i = 1, #task, 2 do
     local name = task[i]
-    if name == 'attempt' then attempt = tonumber(task[i + 1])
+    if name == 'attempt' then attempt = tonumber(task[i + 1]) or 0
     elseif name == 'expires_at' then expires_at = tonumber(task[i + 1])
     elseif name == 'concurrency_key' then concurrency_key = task[i + 1]
     elseif name == 'batch' then batch = task[i + 1] end
@@ -210,4 +213,4 @@ ring = true
 redis.call('SET', last_claim, nonce .. '\n' .. table.concat(settled, ' ') .. '\n' .. table.concat(marks, ' '),
   'PX', 60000)
 commit(node)
-return answer(settled, claimed, #claimed < want and next_due() or 0)
+return answer(settled, claimed, (put_off or #claimed < want) and next_due() or 0)

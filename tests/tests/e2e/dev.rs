@@ -1,6 +1,6 @@
 //! `windlass dev`: a whole fleet on one machine, that leaves nothing behind.
 
-use std::{net::TcpListener, process::Stdio, time::Duration};
+use std::{fs::File, path::Path, process::Stdio, time::Duration};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -17,8 +17,14 @@ struct Dev {
     process: Process,
     dir: TempDir,
     url: String,
-    /// Its usual port is taken, so that `dev`s side by side look for one each.
-    _port: Option<TcpListener>,
+    _turn: File,
+}
+
+/// All `dev`s look at the same port first: one test at a time, over all processes, until the file is dropped.
+fn turn() -> File {
+    let file = File::create(std::env::temp_dir().join("windlass-e2e-dev.lock")).expect("a file can be made");
+    until("it is our turn", secs(120), || file.try_lock().ok());
+    file
 }
 
 fn command(dir: &TempDir, args: &[&str]) -> std::process::Command {
@@ -32,14 +38,14 @@ fn command(dir: &TempDir, args: &[&str]) -> std::process::Command {
 impl Dev {
     fn start(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory can be made");
-        let port = TcpListener::bind(("127.0.0.1", 7379)).ok();
+        let turn = turn();
         let mut process = Process::start(command(&dir, &[&["dev"], args].concat()), dir.path(), "dev");
         let url = until("it says how to reach it", secs(20), || {
             assert!(!process.has_ended(), "{}", process.stderr());
             let stdout = process.stdout();
             stdout.lines().find_map(|line| line.strip_prefix("export WINDLASS_REDIS_URL=")).map(str::to_owned)
         });
-        Self { process, dir, url, _port: port }
+        Self { process, dir, url, _turn: turn }
     }
 
     fn windlass(&self, args: &[&str]) -> Output {
@@ -76,7 +82,7 @@ fn assert_gone(pids: &[u32], deadline: Duration) {
 
 #[test]
 fn it_starts_a_fleet_works_and_stops_everything_after_its_time() {
-    let mut dev = Dev::start(&["--workers", "2", "--duration", "4s", "--concurrency", "3"]);
+    let mut dev = Dev::start(&["--workers", "2", "--duration", "6s", "--concurrency", "3"]);
     assert_eq!(
         dev.process.stdout(),
         format!("export WINDLASS_REDIS_URL={}\n", dev.url),
@@ -158,7 +164,7 @@ fn model_tasks_go_to_a_stand_in_if_wanted() {
 #[test]
 fn the_seeds_command_runs_for_so_many_seconds() {
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
-    let _port = TcpListener::bind(("127.0.0.1", 7379)).ok();
+    let _turn = turn();
     let output = run(
         command(&dir, &["run-engine", "--workers", "1", "--duration", "1"]),
         dir.path(),
@@ -184,4 +190,76 @@ fn a_second_one_in_the_same_directory_is_refused() {
     assert_eq!(dev.nodes(1).len(), 1, "the first one goes on");
     dev.process.signal(Signal::INT);
     let _ = dev.process.wait(secs(20)).ok();
+}
+
+/// Its Redis takes its time to load what it held; workers that came too early would be refused.
+#[test]
+fn it_starts_again_with_much_to_load() {
+    let mut dev = Dev::start(&["--workers", "1"]);
+    let line = |n| format!("{{\"type\":\"noop\",\"queue\":\"unserved\",\"payload\":{n}}}\n");
+    let tasks: String = (0..150_000).map(line).collect();
+    std::fs::write(dev.dir.path().join("tasks.jsonl"), tasks).expect("a file can be written");
+    let _ = dev.windlass(&["submit", "--file", "tasks.jsonl", "--batch", "b"]).ok();
+    dev.process.signal(Signal::INT);
+    let _ = dev.process.wait(secs(20)).ok();
+    let mut again = Process::start(command(&dev.dir, &["dev", "--workers", "2"]), dev.dir.path(), "again");
+    dev.url = until("it is back", secs(20), || {
+        assert!(!again.has_ended(), "{}", again.stderr());
+        let stdout = again.stdout();
+        stdout.lines().find_map(|line| line.strip_prefix("export WINDLASS_REDIS_URL=")).map(str::to_owned)
+    });
+    let _ = dev.nodes(2);
+    let queue = dev.windlass(&["queues", "unserved", "-o", "json"]).ok().json();
+    assert_eq!(queue["pending"]["normal"], 150_000, "{queue}");
+    again.signal(Signal::INT);
+    let _ = again.wait(secs(20)).ok();
+}
+
+#[test]
+fn several_that_start_at_once_get_a_redis_each() {
+    let _turn = turn();
+    let dirs: Vec<TempDir> = (0..5).map(|_| tempfile::tempdir().expect("a temporary directory")).collect();
+    let start = |dir: &TempDir| Process::start(command(dir, &["dev", "--workers", "1"]), dir.path(), "dev");
+    let mut devs: Vec<Process> = dirs.iter().map(start).collect();
+    let mut urls: Vec<String> = devs
+        .iter_mut()
+        .map(|dev| {
+            until("it is up", secs(30), || {
+                assert!(!dev.has_ended(), "{}", dev.stderr());
+                dev.stdout().lines().find(|line| line.starts_with("export ")).map(str::to_owned)
+            })
+        })
+        .collect();
+    urls.sort();
+    urls.dedup();
+    assert_eq!(urls.len(), 5, "{urls:?}");
+    for dev in &mut devs {
+        dev.signal(Signal::INT);
+    }
+    for dev in &mut devs {
+        let _ = dev.wait(secs(20)).ok();
+    }
+}
+
+/// The children that are just being started must notice as well.
+#[test]
+fn it_leaves_nobody_behind_when_it_is_killed_while_it_starts() {
+    let _turn = turn();
+    for n in 1..=6 {
+        let dir = tempfile::tempdir().expect("a temporary directory can be made");
+        let mut dev = Process::start(command(&dir, &["dev", "--workers", "12"]), dir.path(), "dev");
+        let log = dir.path().join(format!(".windlass/logs/worker-{}.log", 2 * n));
+        until("some workers are started", secs(20), || log.exists().then_some(()));
+        dev.signal(Signal::KILL);
+        let _ = dev.wait(secs(5));
+        eventually("nobody is left", secs(10), || working_in(dir.path()).is_empty());
+    }
+}
+
+/// The processes whose working directory this is.
+fn working_in(dir: &Path) -> Vec<u32> {
+    let dir = dir.canonicalize().expect("it is there");
+    let works = |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == dir);
+    let entries = std::fs::read_dir("/proc").expect("the system lists its processes").flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(works).collect()
 }

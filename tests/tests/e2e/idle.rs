@@ -82,7 +82,7 @@ fn an_idle_worker_sends_less_than_a_tenth_of_a_command_a_second() {
     assert!((10..=16).contains(&beats.len()), "{} heartbeat calls: {beats:#?}", beats.len());
 }
 
-/// A beat comes every 3.3 s: what starts within a second was woken for. (On an idle machine it takes a millisecond.)
+/// A beat comes every 3.3 s: what starts within two was woken for. (On an idle machine it takes a millisecond.)
 #[test]
 fn an_idle_fleet_starts_what_is_submitted_without_waiting_for_a_beat() {
     let fleet = Fleet::start(&FleetOptions { workers: 3, lease: "", ..FleetOptions::default() });
@@ -92,16 +92,13 @@ fn an_idle_fleet_starts_what_is_submitted_without_waiting_for_a_beat() {
         fleet.wait_for_state("default", &id, "completed", secs(10));
         let task = fleet.status(&id);
         let waited = time(&task["started_at"]).since(time(&task["created_at"]));
-        assert!(waited < secs(1), "{waited:?}: {task}");
+        assert!(waited < secs(2), "{waited:?}: {task}");
     }
     fleet.submit("noop", &json!(1), &["--id", "later", "--delay", "1500ms"]);
     fleet.wait_for_state("default", "later", "completed", secs(10));
     let task = fleet.status("later");
     let waited = time(&task["started_at"]).since(time(&task["created_at"]));
-    assert!(
-        waited >= Duration::from_millis(1500) && waited < Duration::from_millis(2500),
-        "{waited:?}: {task}"
-    );
+    assert!(waited >= Duration::from_millis(1500) && waited < secs(3), "{waited:?}: {task}");
     fleet.verify();
 }
 
@@ -115,7 +112,7 @@ fn work_for_several_idle_workers_wakes_them_all() {
     assert_eq!(nodes.len(), 4, "one each");
     for task in &finished {
         let waited = time(&task["started_at"]).since(time(&task["created_at"]));
-        assert!(waited < secs(1), "{waited:?}: {task}");
+        assert!(waited < secs(2), "{waited:?}: {task}");
     }
     // The same when a pause ends, and when tasks fall due together.
     fleet.windlass(&["pause", "default"]).ok();
@@ -124,13 +121,13 @@ fn work_for_several_idle_workers_wakes_them_all() {
     fleet.windlass(&["resume", "default"]).ok();
     for task in fleet.finish_batch("c", secs(20)) {
         let waited = time(&task["started_at"]).since(resumed);
-        assert!(waited < secs(1), "{waited:?}: {task}");
+        assert!(waited < secs(2), "{waited:?}: {task}");
     }
     let due = |n| json!({"type": "sleep", "id": format!("v-{n}"), "payload": {"ms": 1500}, "delay": "1s"});
     fleet.submit_lines(&(0..4).map(due).collect::<Vec<_>>(), &["--batch", "d"]);
     for task in fleet.finish_batch("d", secs(20)) {
         let waited = time(&task["started_at"]).since(time(&task["created_at"]));
-        assert!(waited >= secs(1) && waited < secs(2), "{waited:?}: {task}");
+        assert!(waited >= secs(1) && waited < secs(3), "{waited:?}: {task}");
     }
     fleet.verify();
 }

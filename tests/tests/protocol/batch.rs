@@ -169,6 +169,23 @@ async fn a_batch_of_the_same_name_after_the_first_was_forgotten_counts_its_own_t
 }
 
 #[tokio::test]
+async fn a_forgotten_batch_takes_no_task_from_the_batch_that_has_it_now() {
+    let (t, node) = registered().await;
+    t.submit([of_b("a")]).await;
+    node.claim(1).await;
+    node.settle(failed("a", 1)).await;
+    t.queue.purge(windlass_shared::model::State::Failed, None).await.unwrap();
+    t.submit([task("a").batch("other")]).await;
+    node.claim(1).await;
+    node.settle(failed("a", 1)).await;
+    t.submit([task("open").batch("other").delay(9 * DAY)]).await;
+    t.pass_seconds(DAY + 1).await;
+    upkeep(&t, &node).await;
+    assert_eq!((counts(&t).await, t.record("a").await.batch.as_deref()), (None, Some("other")));
+    t.done().await;
+}
+
+#[tokio::test]
 async fn a_batch_that_gets_new_tasks_is_open_again() {
     let (t, node) = registered().await;
     t.submit([of_b("a")]).await;

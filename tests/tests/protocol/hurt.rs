@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use windlass_shared::{
     model::{NodeId, NodeRecord, NodeState},
-    store::{Cancelled, NodeCommand, Settled, StoreError},
+    store::{Cancelled, NodeCommand, QueueSettings, Settled, StoreError},
 };
 use windlass_tests::redis::RedisServer;
 
@@ -62,6 +62,7 @@ async fn out_of_memory_everything_that_ends_work_passes() {
         assert_eq!(t.queue.cancel(&ids(&["waits"])).await.unwrap(), [Cancelled::Done]);
         assert!(matches!(t.queue.cancel(&ids(&["d"])).await.unwrap()[..], [Cancelled::Asked(_)]));
         assert_eq!(t.node("n2").claim_ids(1).await, ["c"], "what is in Redis can be worked off");
+        t.configure(QueueSettings { paused: Some(true), ..QueueSettings::default() }).await;
         let states = [("a", "completed"), ("b", "failed"), ("c", "running"), ("waits", "cancelled")];
         for (name, state) in states {
             assert_eq!(t.state(name).await, state, "{name}");
@@ -108,7 +109,7 @@ fn record(name: &str) -> NodeRecord {
 async fn out_of_memory_nodes_can_beat() {
     for flush in [false, true] {
         let (t, _) = at_maxmemory(flush).await;
-        t.store.beat(&record("n1"), Duration::from_secs(10), true).await.unwrap();
+        t.store.beat(&record("n1"), Duration::from_secs(600), true).await.unwrap();
         assert_eq!(t.store.nodes().await.unwrap().0.len(), 1);
         t.done().await;
     }
@@ -119,7 +120,7 @@ async fn out_of_memory_nodes_can_be_told_and_leave() {
     let (t, _) = at_maxmemory(true).await;
     let node = record("n1");
     t.store.tell(&node.id, &NodeCommand::Drain).await.unwrap();
-    let answer = t.store.beat(&node, Duration::from_secs(10), true).await.unwrap();
+    let answer = t.store.beat(&node, Duration::from_secs(600), true).await.unwrap();
     assert_eq!(answer.commands, ["drain"]);
     t.store.leave(&node.id).await.unwrap();
     assert_eq!(t.store.nodes().await.unwrap().0.len(), 0);

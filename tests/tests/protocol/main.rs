@@ -16,6 +16,7 @@ mod big;
 mod cancel;
 mod claim;
 mod configure;
+mod due;
 mod extend;
 mod hurt;
 mod nodes;

@@ -150,6 +150,21 @@ async fn a_batch_is_open_again_while_its_task_lives_again() {
 }
 
 #[tokio::test]
+async fn a_retried_task_meets_nodes_that_do_not_know_it_for_the_first_time() {
+    let t = Scene::new().await;
+    t.submit([task("a")]).await;
+    let node = t.node("n1");
+    node.claim(1).await;
+    node.settle(crate::node::unknown_type("a", 1)).await;
+    t.pass_seconds(5).await;
+    node.claim(1).await;
+    node.settle(failed("a", 2)).await;
+    retry(&t, &["a"]).await;
+    assert_eq!(t.record("a").await.unknown_since, None);
+    t.done().await;
+}
+
+#[tokio::test]
 async fn retrying_twice_in_one_call_is_one_life() {
     let t = Scene::new().await;
     t.submit([task("a").batch("b")]).await;

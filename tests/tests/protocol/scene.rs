@@ -1,8 +1,8 @@
 //! What a test works with: a server of its own, a store and a queue on it, and a plain connection beside them.
 
-use std::{cell::Cell, rc::Rc, thread};
+use std::{cell::Cell, rc::Rc, thread, time::Duration};
 
-use redis::{FromRedisValue, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, FromRedisValue, aio::MultiplexedConnection};
 use windlass_shared::{
     model::{QueueName, TaskRecord, TaskRef},
     store::{Accepted, Queue, QueueSettings, Store, audit::Fault},
@@ -14,6 +14,8 @@ use crate::{
     node::Node,
     snapshot::{Snapshot, assert_lines},
 };
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server, and what is needed to speak to it. A test must end with [`done`](Self::done).
 pub(crate) struct Scene {
@@ -166,7 +168,11 @@ impl Scene {
 
 async fn connect(server: &RedisServer) -> MultiplexedConnection {
     let client = redis::Client::open(server.url()).expect("a valid URL");
-    client.get_multiplexed_async_connection().await.expect("the server takes connections")
+    // The client's own limits are short, and a busy machine is no fault of the protocol.
+    let patient = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    client.get_multiplexed_async_connection_with_config(&patient).await.expect("the server takes connections")
 }
 
 impl Drop for Scene {

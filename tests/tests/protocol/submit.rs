@@ -126,8 +126,9 @@ async fn the_same_id_twice_in_one_call_is_one_task_with_the_first_content() {
 #[tokio::test]
 async fn a_made_id_repeated_because_the_reply_was_lost_is_a_duplicate() {
     let t = Scene::new().await;
-    t.submit([task("a").digest("")]).await;
-    assert_eq!(t.submit([task("a").digest("")]).await, [Accepted::Duplicate(Some(State::Pending))]);
+    t.submit([task("a").digest(""), task("b")]).await;
+    let duplicate = Accepted::Duplicate(Some(State::Pending));
+    assert_eq!(t.submit(["a", "b"].map(|name| task(name).digest(""))).await, [duplicate, duplicate]);
     t.done().await;
 }
 

@@ -57,8 +57,12 @@ local function append(lists, name, value)
   local list = lists[name]
   if list then list[#list + 1] = value else lists[name] = { value } end
 end
+-- In the order in which they first came: pairs() has none, and a task that fell due and was claimed must read so.
+local moves = {}
 local function note(from, to, reason, id, attempt)
-  append(moved, from .. '>' .. to .. ' ' .. reason, id .. '#' .. (attempt or 0))
+  local name = from .. '>' .. to .. ' ' .. reason
+  if not moved[name] then moves[#moves + 1] = name end
+  append(moved, name, id .. '#' .. (attempt or 0))
 end
 local function count(name, n) counted[name] = (counted[name] or 0) + n end
 local function count_in_batch(batch, name, n)
@@ -206,8 +210,10 @@ local function commit(by)
   commit_batches()
   if next(finished_ids) then redis.call('XADD', K.finished, '*', unpack(pairs_of(finished_ids))) end
   for name, n in pairs(counted) do redis.call('HINCRBY', K.stats, name, n) end
-  if next(moved) then
-    redis.call('XADD', K.events, 'MAXLEN', '~', tonumber(meta[8]) or 2000, '*', 'by', by, unpack(pairs_of(moved)))
+  if #moves > 0 then
+    local told = {}
+    for _, name in ipairs(moves) do told[#told + 1] = name; told[#told + 1] = table.concat(moved[name], ' ') end
+    redis.call('XADD', K.events, 'MAXLEN', '~', tonumber(meta[8]) or 2000, '*', 'by', by, unpack(told))
   end
   -- The doorbell holds one mark at most, and wakes one waiting node, which wakes the next if it leaves work behind.
   if ring and not paused and redis.call('ZCARD', K.pending) > 0
