@@ -139,6 +139,8 @@ pub(crate) enum Command {
     /// Run a program that ends when this one ends
     #[command(hide = true)]
     DieWithParent {
+        /// The parent's process id
+        parent: i32,
         /// The program and its arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         argv: Vec<String>,

@@ -50,8 +50,8 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     allow_eviction: bool,
     /// End when the parent process ends
-    #[arg(long, hide = true)]
-    pub(crate) die_with_parent: bool,
+    #[arg(long, hide = true, value_name = "PID")]
+    pub(crate) die_with_parent: Option<i32>,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }

@@ -39,11 +39,8 @@ fn fail(message: &str, code: u8) -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), WorkerError> {
-    #[cfg(target_os = "linux")]
-    if cli.die_with_parent {
-        // `windlass dev` starts workers this way, so that none outlives it, however it ends.
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
-            .map_err(std::io::Error::from)?;
+    if let Some(parent) = cli.die_with_parent {
+        die_with(parent)?;
     }
     let sources = Sources::from_process(cli.config.clone(), cli.flags()).read_by(Who::Worker);
     let config = Config::load(sources)?;
@@ -58,6 +55,17 @@ async fn run(cli: Cli) -> Result<(), WorkerError> {
             Worker::new(config).run().await
         }
     }
+}
+
+/// `windlass dev` starts workers this way, so that none outlives it, however it ends.
+fn die_with(parent: i32) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+    // It may have died before we asked to be told.
+    if rustix::process::getppid() == rustix::process::Pid::from_raw(parent) {
+        return Ok(());
+    }
+    Err(std::io::Error::other("the parent process is gone"))
 }
 
 fn print_config(config: &Config) -> Result<(), WorkerError> {

@@ -33,7 +33,7 @@ pub(crate) async fn run(cli: Cli) -> Done {
         Command::Completions { shell } => return completions(shell),
         Command::Man => return man(),
         Command::Reference { page } => return reference(&page),
-        Command::DieWithParent { argv } => return Err(dev::child::die_with_parent(&argv)),
+        Command::DieWithParent { parent, argv } => return Err(dev::child::die_with_parent(parent, &argv)),
         _ => {}
     }
     let context = Context::new(&cli.global)?;

@@ -84,15 +84,16 @@ pub(crate) async fn any_ended(children: &mut [Child]) -> (usize, String) {
 }
 
 /// Becomes the program, which then ends when our parent does. Gives back only what went wrong.
-pub(crate) fn die_with_parent(argv: &[String]) -> Failure {
+pub(crate) fn die_with_parent(parent: i32, argv: &[String]) -> Failure {
     // Only Linux has this; elsewhere a `dev` that is killed hard leaves its children behind.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::TERM)) {
         return Failure::NotDone(format!("the system refused: {error}"));
     }
-    Failure::NotDone(format!(
-        "cannot start {}: {}",
-        argv[0],
-        std::process::Command::new(&argv[0]).args(&argv[1..]).exec()
-    ))
+    // It may have died before we asked to be told.
+    if rustix::process::getppid() != Pid::from_raw(parent) {
+        return Failure::NotDone("the parent is gone".into());
+    }
+    let error = std::process::Command::new(&argv[0]).args(&argv[1..]).exec();
+    Failure::NotDone(format!("cannot start {}: {error}", argv[0]))
 }

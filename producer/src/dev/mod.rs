@@ -68,7 +68,8 @@ fn is_configured(context: &Context) -> bool {
 }
 
 fn worker_argv(worker: &Path, index: u16, global: &Global, args: &cli::Dev) -> Vec<String> {
-    let mut argv = vec![worker.display().to_string(), "--die-with-parent".into()];
+    let mut argv =
+        vec![worker.display().to_string(), "--die-with-parent".into(), std::process::id().to_string()];
     let mut flag = |name: &str, value: Option<String>| {
         argv.extend(value.map(|value| [name.to_owned(), value]).into_iter().flatten());
     };

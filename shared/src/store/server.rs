@@ -30,6 +30,8 @@ pub struct ServerFacts {
     pub replicas: u32,
     /// Clients that are connected.
     pub clients: u64,
+    /// The server's process id.
+    pub pid: u64,
 }
 
 impl Store {
@@ -53,6 +55,7 @@ impl Store {
             role: text("role"),
             replicas: u32::try_from(number("connected_slaves")).unwrap_or(u32::MAX),
             clients: number("connected_clients"),
+            pid: number("process_id"),
         })
     }
 

@@ -1,6 +1,6 @@
 //! `windlass dev`: a whole fleet on one machine, that leaves nothing behind.
 
-use std::{fs::File, path::Path, process::Stdio, time::Duration};
+use std::{fs::File, process::Stdio, time::Duration};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -13,21 +13,21 @@ use windlass_tests::{
 use crate::look::{secs, text};
 
 /// A `dev` in a directory of its own. It knows of no Redis but the one that it starts.
-struct Dev {
-    process: Process,
-    dir: TempDir,
-    url: String,
+pub(crate) struct Dev {
+    pub(crate) process: Process,
+    pub(crate) dir: TempDir,
+    pub(crate) url: String,
     _turn: File,
 }
 
 /// All `dev`s look at the same port first: one test at a time, over all processes, until the file is dropped.
-fn turn() -> File {
+pub(crate) fn turn() -> File {
     let file = File::create(std::env::temp_dir().join("windlass-e2e-dev.lock")).expect("a file can be made");
     until("it is our turn", secs(120), || file.try_lock().ok());
     file
 }
 
-fn command(dir: &TempDir, args: &[&str]) -> std::process::Command {
+pub(crate) fn command(dir: &TempDir, args: &[&str]) -> std::process::Command {
     use std::os::unix::process::CommandExt;
     let mut command = std::process::Command::new(binary("windlass"));
     command.args(args).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
@@ -36,7 +36,7 @@ fn command(dir: &TempDir, args: &[&str]) -> std::process::Command {
 }
 
 impl Dev {
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory can be made");
         let turn = turn();
         let mut process = Process::start(command(&dir, &[&["dev"], args].concat()), dir.path(), "dev");
@@ -48,14 +48,14 @@ impl Dev {
         Self { process, dir, url, _turn: turn }
     }
 
-    fn windlass(&self, args: &[&str]) -> Output {
+    pub(crate) fn windlass(&self, args: &[&str]) -> Output {
         let mut command = command(&self.dir, args);
         command.env("WINDLASS_REDIS_URL", &self.url);
         run(command, self.dir.path(), "windlass", secs(30))
     }
 
     /// Its nodes, once so many are active.
-    fn nodes(&self, count: usize) -> Vec<Value> {
+    pub(crate) fn nodes(&self, count: usize) -> Vec<Value> {
         until("its workers are active", secs(20), || {
             let nodes = self.windlass(&["nodes", "-o", "jsonl"]).jsonl();
             (nodes.iter().filter(|node| node["state"] == "active").count() == count).then_some(nodes)
@@ -63,7 +63,7 @@ impl Dev {
     }
 
     /// The processes of its workers and of its Redis.
-    fn pids(&self, workers: usize) -> Vec<u32> {
+    pub(crate) fn pids(&self, workers: usize) -> Vec<u32> {
         let mut pids: Vec<u32> =
             self.nodes(workers).iter().filter_map(|node| node["pid"].as_u64()?.try_into().ok()).collect();
         let client = redis::Client::open(&*self.url).expect("a valid URL");
@@ -76,7 +76,7 @@ impl Dev {
     }
 }
 
-fn assert_gone(pids: &[u32], deadline: Duration) {
+pub(crate) fn assert_gone(pids: &[u32], deadline: Duration) {
     eventually("no process is left", deadline, || !pids.iter().copied().any(is_alive));
 }
 
@@ -126,30 +126,6 @@ fn ctrl_c_lets_what_runs_finish_and_the_next_start_finds_it_all_again() {
 }
 
 #[test]
-fn its_children_die_with_it_even_if_it_is_killed() {
-    let mut dev = Dev::start(&["--workers", "2"]);
-    let pids = dev.pids(2);
-    dev.process.signal(Signal::KILL);
-    assert_eq!(dev.process.wait(secs(5)).code, -9);
-    assert_gone(&pids, secs(20));
-}
-
-#[test]
-fn a_worker_that_dies_is_told_and_the_rest_goes_on() {
-    let mut dev = Dev::start(&["--workers", "2"]);
-    let pids = dev.pids(2);
-    let victim =
-        rustix::process::Pid::from_raw(i32::try_from(pids[0]).expect("a process id")).expect("not zero");
-    rustix::process::kill_process(victim, Signal::KILL).expect("it runs");
-    eventually("it is told", secs(5), || dev.process.stderr().contains("ended: signal: 9"));
-    let output = dev.windlass(&["submit", "--type", "noop", "--payload", "1", "--wait"]).ok();
-    assert!(output.stdout.contains("completed"), "{output}");
-    dev.process.signal(Signal::INT);
-    let _ = dev.process.wait(secs(20)).ok();
-    assert_gone(&pids, secs(1));
-}
-
-#[test]
 fn model_tasks_go_to_a_stand_in_if_wanted() {
     let mut dev = Dev::start(&["--workers", "1", "--scripted"]);
     assert!(dev.process.stderr().contains("its answers are no model's"), "{}", dev.process.stderr());
@@ -172,94 +148,4 @@ fn the_seeds_command_runs_for_so_many_seconds() {
         secs(20),
     );
     assert_eq!(output.code, 0, "{output}");
-}
-
-/// Two servers on the same files would spoil them.
-#[test]
-fn a_second_one_in_the_same_directory_is_refused() {
-    let mut dev = Dev::start(&["--workers", "1"]);
-    let _ = dev.nodes(1);
-    let second = run(
-        command(&dev.dir, &["dev", "--workers", "1", "--duration", "1s"]),
-        dev.dir.path(),
-        "second",
-        secs(20),
-    );
-    assert_eq!(second.code, 2, "{second}");
-    assert!(second.stderr.contains("--dir"), "it does not say what to do: {second}");
-    assert_eq!(dev.nodes(1).len(), 1, "the first one goes on");
-    dev.process.signal(Signal::INT);
-    let _ = dev.process.wait(secs(20)).ok();
-}
-
-/// Its Redis takes its time to load what it held; workers that came too early would be refused.
-#[test]
-fn it_starts_again_with_much_to_load() {
-    let mut dev = Dev::start(&["--workers", "1"]);
-    let line = |n| format!("{{\"type\":\"noop\",\"queue\":\"unserved\",\"payload\":{n}}}\n");
-    let tasks: String = (0..150_000).map(line).collect();
-    std::fs::write(dev.dir.path().join("tasks.jsonl"), tasks).expect("a file can be written");
-    let _ = dev.windlass(&["submit", "--file", "tasks.jsonl", "--batch", "b"]).ok();
-    dev.process.signal(Signal::INT);
-    let _ = dev.process.wait(secs(20)).ok();
-    let mut again = Process::start(command(&dev.dir, &["dev", "--workers", "2"]), dev.dir.path(), "again");
-    dev.url = until("it is back", secs(20), || {
-        assert!(!again.has_ended(), "{}", again.stderr());
-        let stdout = again.stdout();
-        stdout.lines().find_map(|line| line.strip_prefix("export WINDLASS_REDIS_URL=")).map(str::to_owned)
-    });
-    let _ = dev.nodes(2);
-    let queue = dev.windlass(&["queues", "unserved", "-o", "json"]).ok().json();
-    assert_eq!(queue["pending"]["normal"], 150_000, "{queue}");
-    again.signal(Signal::INT);
-    let _ = again.wait(secs(20)).ok();
-}
-
-#[test]
-fn several_that_start_at_once_get_a_redis_each() {
-    let _turn = turn();
-    let dirs: Vec<TempDir> = (0..5).map(|_| tempfile::tempdir().expect("a temporary directory")).collect();
-    let start = |dir: &TempDir| Process::start(command(dir, &["dev", "--workers", "1"]), dir.path(), "dev");
-    let mut devs: Vec<Process> = dirs.iter().map(start).collect();
-    let mut urls: Vec<String> = devs
-        .iter_mut()
-        .map(|dev| {
-            until("it is up", secs(30), || {
-                assert!(!dev.has_ended(), "{}", dev.stderr());
-                dev.stdout().lines().find(|line| line.starts_with("export ")).map(str::to_owned)
-            })
-        })
-        .collect();
-    urls.sort();
-    urls.dedup();
-    assert_eq!(urls.len(), 5, "{urls:?}");
-    for dev in &mut devs {
-        dev.signal(Signal::INT);
-    }
-    for dev in &mut devs {
-        let _ = dev.wait(secs(20)).ok();
-    }
-}
-
-/// The children that are just being started must notice as well.
-#[test]
-fn it_leaves_nobody_behind_when_it_is_killed_while_it_starts() {
-    let _turn = turn();
-    for n in 1..=6 {
-        let dir = tempfile::tempdir().expect("a temporary directory can be made");
-        let mut dev = Process::start(command(&dir, &["dev", "--workers", "12"]), dir.path(), "dev");
-        let log = dir.path().join(format!(".windlass/logs/worker-{}.log", 2 * n));
-        until("some workers are started", secs(20), || log.exists().then_some(()));
-        dev.signal(Signal::KILL);
-        let _ = dev.wait(secs(5));
-        eventually("nobody is left", secs(10), || working_in(dir.path()).is_empty());
-    }
-}
-
-/// The processes whose working directory this is.
-fn working_in(dir: &Path) -> Vec<u32> {
-    let dir = dir.canonicalize().expect("it is there");
-    let works = |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == dir);
-    let entries = std::fs::read_dir("/proc").expect("the system lists its processes").flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(works).collect()
 }

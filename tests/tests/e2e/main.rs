@@ -6,6 +6,7 @@ mod bulk;
 mod cancel;
 mod dead_letter;
 mod dev;
+mod dev_faults;
 mod drain;
 mod idle;
 mod kill;

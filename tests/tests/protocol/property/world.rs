@@ -197,7 +197,7 @@ impl<'a> World<'a> {
         self.t.configure(lifted).await;
         for _ in 0..40 {
             let last = self.t.node("last");
-            loop {
+            for _ in 0..100 {
                 let claimed = last.claim_ids(20).await;
                 if claimed.is_empty() && !last.extend(&[]).await.work {
                     break;
