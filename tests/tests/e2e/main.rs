@@ -8,6 +8,7 @@ mod dead_letter;
 mod dev;
 mod dev_faults;
 mod drain;
+mod examples;
 mod idle;
 mod kill;
 mod limits;
