@@ -41,6 +41,14 @@ struct Lane {
     turn: i64,
 }
 
+impl Lane {
+    /// Something falls due this long from now; what falls due earlier stays.
+    fn due_in(&mut self, wait: Duration) {
+        let at = Instant::now() + wait;
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+}
+
 struct Reply {
     lane: usize,
     want: usize,
@@ -177,8 +185,7 @@ impl Dispatcher {
             lane.due = None;
         }
         if let Some(wait) = answer.next.map(|next| next.since(answer.now)) {
-            let at = Instant::now() + wait;
-            lane.due = Some(lane.due.map_or(at, |due| due.min(at)));
+            lane.due_in(wait);
         }
         for claimed in answer.claimed {
             self.start(index, claimed);
@@ -210,11 +217,7 @@ impl Dispatcher {
     fn take_hint(&mut self, hint: &Hint) {
         match *hint {
             Hint::Work(lane) => self.lanes[lane].work = true,
-            Hint::Due(lane, wait) => {
-                let at = Instant::now() + wait;
-                let due = &mut self.lanes[lane].due;
-                *due = Some(due.map_or(at, |due| due.min(at)));
-            }
+            Hint::Due(lane, wait) => self.lanes[lane].due_in(wait),
         }
     }
 

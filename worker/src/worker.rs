@@ -109,7 +109,12 @@ impl Worker {
         store.server().await?.check(self.config.redis.allow_eviction)?;
         store.agree_on_protocol().await?;
         let (node, hints) = assemble(&self.config, catalog, store).await?;
-        let _run_file = RunFile::write(&self.config.worker.workspace, &node.id)?;
+        // Only the health check needs it: a worker without a writable folder still runs what needs none.
+        let dir = &self.config.worker.workspace;
+        let _run_file = RunFile::write(dir, &node.id).inspect_err(|error| {
+            let dir = dir.display();
+            tracing::warn!(%dir, %error, "cannot write there: `windlass-worker check` will not find this worker (setting worker.workspace)");
+        });
         for served in &node.served {
             node.store.register_queue(served.queue.name()).await?;
         }
