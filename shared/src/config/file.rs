@@ -11,13 +11,16 @@ use toml::{Table, Value as Toml, de::DeTable};
 use super::{
     fault::{join, unknown_key},
     kind::Kind,
-    layers::Entry,
-    setting::{Setting, find},
+    layers::{Entry, Values},
+    setting::{Setting, Who, find},
     settings::SETTINGS,
 };
 
-/// Root key of the tables that declare task types; they are read with a table of their own.
-const TYPES: &str = "types";
+/// Root keys of tables of tables; each is read with a table of settings of its own.
+const DECLARED: [&str; 3] = ["types", "providers", "budgets"];
+
+/// Root key of the list of further files, which declare task types.
+const INCLUDE: &str = "include";
 
 /// A file that was read.
 pub(super) struct ConfigFile {
@@ -51,31 +54,93 @@ impl ConfigFile {
     /// What the file gives for [`SETTINGS`].
     pub(super) fn entries(&self, faults: &mut Vec<String>) -> Vec<Entry> {
         let mut table = self.table.clone();
-        table.remove(TYPES);
+        for declared in DECLARED {
+            table.remove(declared);
+        }
+        table.remove(INCLUDE);
         self.scope(SETTINGS, "").entries(&table, faults)
     }
 
-    /// The tables that declare task types.
-    pub(super) fn types(&self, faults: &mut Vec<String>) -> Vec<(&str, &Table)> {
-        let mut types = Vec::new();
-        let Some(declared) = self.table.get(TYPES) else { return types };
+    /// The files that this one includes: each is a file, or a folder of which every `*.toml` is taken, relative to this
+    /// file. They declare task types and nothing else, so that a folder of types can be shared.
+    pub(super) fn included(&self, faults: &mut Vec<String>) -> Vec<Self> {
+        let listed = match self.table.get(INCLUDE) {
+            None => return Vec::new(),
+            Some(Toml::Array(listed)) => listed.iter().map(Toml::as_str).collect::<Option<Vec<&str>>>(),
+            Some(_) => None,
+        };
+        let Some(listed) = listed else {
+            faults.push(format!("{}: {INCLUDE} must be a list of files or folders", self.name));
+            return Vec::new();
+        };
+        let mut files = Vec::new();
+        for path in listed {
+            match toml_files(&self.folder.join(path)) {
+                Ok(paths) => files.extend(paths.iter().filter_map(|path| Self::read(path, faults))),
+                Err(error) => {
+                    faults.push(format!("{}: {INCLUDE}: {path} cannot be read: {error}", self.name));
+                }
+            }
+        }
+        for file in &files {
+            for key in file.table.keys().filter(|key| *key != "types") {
+                faults
+                    .push(format!("{}: {key}: an included file declares types and nothing else", file.name));
+            }
+        }
+        files
+    }
+
+    /// The tables in the table `root`, such as those that declare task types.
+    pub(super) fn tables(&self, root: &str, faults: &mut Vec<String>) -> Vec<(&str, &Table)> {
+        let mut tables = Vec::new();
+        let Some(declared) = self.table.get(root) else { return tables };
         let Toml::Table(declared) = declared else {
-            faults.push(format!("{}: {TYPES} must be a table", self.name));
-            return types;
+            faults.push(format!("{}: {root} must be a table", self.name));
+            return tables;
         };
         for (name, value) in declared {
             match value {
-                Toml::Table(table) => types.push((name.as_str(), table)),
-                _ => faults.push(format!("{}: {TYPES}.{name} must be a table", self.name)),
+                Toml::Table(table) => tables.push((name.as_str(), table)),
+                _ => faults.push(format!("{}: {root}.{name} must be a table", self.name)),
             }
         }
-        types
+        tables
+    }
+
+    /// What `table`, which stands at `root`, gives for a table of settings, over the defaults.
+    pub(super) fn values(
+        &self,
+        settings: &'static [Setting],
+        root: &str,
+        table: &Table,
+        program: Who,
+        faults: &mut Vec<String>,
+    ) -> Values {
+        let mut values = Values::defaults(settings);
+        for entry in self.scope(settings, root).entries(table, faults) {
+            values.apply(entry, faults);
+        }
+        values.read_secrets(program, faults);
+        values
     }
 
     /// For reading the part of the file at `root` with a table of settings.
     pub(super) fn scope<'a>(&'a self, settings: &'static [Setting], root: &'a str) -> Scope<'a> {
         Scope { file: self, settings, root }
     }
+}
+
+/// The file itself, or the files of a folder in the order of their names.
+fn toml_files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files =
+        fs::read_dir(path)?.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    Ok(files)
 }
 
 /// Says where the file is not TOML. The parser's own text is not used, since it quotes the line, and with it a key.
@@ -142,7 +207,8 @@ impl Scope<'_> {
         let mut names: BTreeSet<_> =
             keys.filter_map(below).filter_map(|key| Some(key.split('.').next()?.to_owned())).collect();
         if self.root.is_empty() && at.is_empty() {
-            names.insert(TYPES.to_owned());
+            names.extend(DECLARED.map(str::to_owned));
+            names.insert(INCLUDE.to_owned());
         }
         names
     }

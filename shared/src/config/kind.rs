@@ -157,7 +157,8 @@ fn flag(text: &str) -> Option<bool> {
     }
 }
 
-fn bytes(text: &str) -> Option<u64> {
+/// A number of bytes such as `64KiB`.
+pub(super) fn bytes(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let (_, size) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()))?;

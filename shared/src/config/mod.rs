@@ -9,6 +9,9 @@ mod file;
 mod kind;
 mod layers;
 mod list;
+mod llm;
+pub mod pipeline;
+mod providers;
 mod redact;
 mod reference;
 mod secret;
@@ -31,10 +34,16 @@ use self::{file::ConfigFile, layers::Values};
 pub use self::{
     fault::ConfigFaults,
     kind::{Check, Kind},
+    llm::{BreakerSettings, CacheKind, LlmSettings, LlmTypeSettings},
+    pipeline::PipelineSpec,
+    providers::{
+        BUDGET_SETTINGS, BudgetSpec, KEY_SETTINGS, KeySpec, LimitSpec, PRESETS, PROVIDER_SETTINGS,
+        ProviderSpec, check_budget_scope, dollars,
+    },
     redact::redact_url,
     reference::reference_markdown,
     secret::{Secret, Url},
-    sections::{HttpSettings, LlmSettings, LogSettings, RedisSettings, SubmitSettings, WorkerSettings},
+    sections::{HttpSettings, LogSettings, RedisSettings, SubmitSettings, WorkerSettings},
     setting::{Setting, Who},
     settings::SETTINGS,
     sources::{Flag, Sources},
@@ -61,8 +70,14 @@ pub struct Config {
     pub worker: WorkerSettings,
     /// What `http` tasks may do.
     pub http: HttpSettings,
-    /// Which model `llm` tasks use.
+    /// How `llm` tasks use models.
     pub llm: LlmSettings,
+    /// When models and hosts that fail are left alone.
+    pub breaker: BreakerSettings,
+    /// The providers that the file declares, and those whose keys the environment holds.
+    pub providers: BTreeMap<String, ProviderSpec>,
+    /// The budgets that the file declares.
+    pub budgets: Vec<BudgetSpec>,
     /// The task types that the file declares. [`Config::type_spec`] knows the built-in ones too.
     pub types: BTreeMap<TypeName, TypeSpec>,
     /// What is probably not meant, for the log.
@@ -99,16 +114,25 @@ impl Config {
             values.apply(entry, &mut faults);
         }
         values.read_secrets(who, &mut faults);
+        let own_service = values.get::<Option<String>>("llm.base_url").is_some();
         imply_base_url(&mut values);
+        let mut providers = providers::read(file.as_ref(), &env, who, &mut faults);
+        // With a service of one's own, a key in the environment may be there by chance.
+        if !own_service {
+            for implied in providers::implied(&env) {
+                providers.entry(implied.name.clone()).or_insert(implied);
+            }
+        }
+        let budgets = providers::read_budgets(file.as_ref(), who, &mut faults);
         let types = file.map(|file| types::read(&file, who, &mut faults)).unwrap_or_default();
         if faults.is_empty() {
-            Ok(Self::from_values(values, types, warnings))
+            Ok(Self { providers, budgets, types, warnings, ..Self::from_values(values) })
         } else {
             Err(ConfigFaults(faults))
         }
     }
 
-    fn from_values(values: Values, types: BTreeMap<TypeName, TypeSpec>, warnings: Vec<String>) -> Self {
+    fn from_values(values: Values) -> Self {
         Self {
             redis: RedisSettings::from_values(&values),
             namespace: values.get("namespace"),
@@ -117,8 +141,11 @@ impl Config {
             worker: WorkerSettings::from_values(&values),
             http: HttpSettings::from_values(&values),
             llm: LlmSettings::from_values(&values),
-            types,
-            warnings,
+            breaker: BreakerSettings::from_values(&values),
+            types: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            budgets: Vec::new(),
+            warnings: Vec::new(),
             values,
         }
     }

@@ -1,12 +1,13 @@
 //! The reference of all settings, made from the tables that read them.
 
 use super::{
+    providers::{BUDGET_SETTINGS, KEY_SETTINGS, PROVIDER_SETTINGS},
     setting::{Setting, Who},
     settings::SETTINGS,
     type_settings::TYPE_SETTINGS,
 };
 
-/// Two Markdown tables for `docs/configuration.md`: the settings, and the keys of a task type.
+/// Markdown tables for `docs/configuration.md`: the settings, and the keys of task types, providers and budgets.
 pub fn reference_markdown() -> String {
     let mut text = String::from(
         "# Configuration\n\nGenerated from `shared/src/config/settings.rs` by `make docs`; do not edit.\n\nA value comes from its default, \
@@ -17,7 +18,12 @@ pub fn reference_markdown() -> String {
     );
     text.extend(SETTINGS.iter().map(setting_row));
     text.push_str("\n## Task types\n\n| Key | Default | Meaning |\n| --- | --- | --- |\n");
-    text.extend(TYPE_SETTINGS.iter().map(type_row));
+    text.extend(TYPE_SETTINGS.iter().map(|setting| row(setting, "types.NAME.")));
+    text.push_str("\n## Providers of models\n\n| Key | Default | Meaning |\n| --- | --- | --- |\n");
+    text.extend(PROVIDER_SETTINGS.iter().map(|setting| row(setting, "providers.NAME.")));
+    text.extend(KEY_SETTINGS.iter().map(|setting| row(setting, "providers.NAME.keys.KEY.")));
+    text.push_str("\n## Budgets\n\n| Key | Default | Meaning |\n| --- | --- | --- |\n");
+    text.extend(BUDGET_SETTINGS.iter().map(|setting| row(setting, "budgets.NAME.")));
     text
 }
 
@@ -32,8 +38,8 @@ fn setting_row(setting: &Setting) -> String {
     format!("| {key} | {} | {default} | {reader} | {meaning} |\n", variables.join(", "))
 }
 
-fn type_row(setting: &Setting) -> String {
-    format!("| {} | {} | {} |\n", keys(setting, "types.NAME."), default(setting), meaning(setting))
+fn row(setting: &Setting, root: &str) -> String {
+    format!("| {} | {} | {} |\n", keys(setting, root), default(setting), meaning(setting))
 }
 
 fn keys(setting: &Setting, root: &str) -> String {

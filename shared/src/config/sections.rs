@@ -70,17 +70,6 @@ pub struct HttpSettings {
     pub allow_hosts: Vec<String>,
 }
 
-/// `llm.*`, for all tasks or for a type. What a type does not say comes from the one for all tasks.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LlmSettings {
-    /// The service; for all tasks, else the one that belongs to the variable that holds the key. Has no password.
-    pub base_url: Option<String>,
-    /// The model, where the task names none.
-    pub model: Option<String>,
-    /// The key.
-    pub api_key: Option<Secret>,
-}
-
 impl RedisSettings {
     pub(super) fn from_values(values: &Values) -> Self {
         Self {
@@ -124,15 +113,5 @@ impl WorkerSettings {
 impl HttpSettings {
     pub(super) fn from_values(values: &Values) -> Self {
         Self { allow_hosts: values.get("http.allow_hosts") }
-    }
-}
-
-impl LlmSettings {
-    pub(super) fn from_values(values: &Values) -> Self {
-        Self {
-            base_url: values.get("llm.base_url"),
-            model: values.get("llm.model"),
-            api_key: values.get("llm.api_key"),
-        }
     }
 }

@@ -62,6 +62,69 @@ pub const TYPE_SETTINGS: &[Setting] = &[
     worker_key("llm.base_url", Kind::HttpUrl, "", "The service, instead of the general one."),
     worker_key("llm.model", Kind::Text, "", "The model, where a task names none."),
     worker_key("llm.api_key", Kind::Secret, "", "The key, instead of the general one."),
+    worker_key(
+        "llm.route",
+        Kind::List("models in order of preference", check_model),
+        "",
+        "The models that may answer, instead of those that the selector finds.",
+    ),
+    worker_key(
+        "llm.category",
+        Kind::Text,
+        "",
+        "Kind of work, for the selector and its statistics. Unless given, the type's name.",
+    ),
+    worker_key(
+        "llm.requirements",
+        Kind::Table,
+        "",
+        "What a model must have: see docs/models.md. A task's own go before them.",
+    ),
+    worker_key(
+        "llm.mode",
+        Kind::Choice(&["balanced", "cheapest", "fastest", "quality"]),
+        "",
+        "What the selector prefers, instead of the general setting.",
+    ),
+    worker_key(
+        "llm.temperature",
+        Kind::Name("a number from 0 to 2", check_temperature),
+        "",
+        "Where a task gives none.",
+    ),
+    worker_key("llm.max_tokens", Kind::Count(1, 10_000_000), "", "Longest answer, where a task gives none."),
+    worker_key("llm.response_schema", Kind::Table, "", "JSON Schema of the answer, where a task gives none."),
+    worker_key(
+        "llm.extra",
+        Kind::Table,
+        "",
+        "Fields of each request that only one provider knows, sent as they are.",
+    ),
+    worker_key(
+        "llm.cache",
+        Kind::Choice(&["off", "exact", "semantic"]),
+        "",
+        "Which answers are used again, instead of the general setting.",
+    ),
+    worker_key(
+        "llm.repairs",
+        Kind::Count(0, 10),
+        "2",
+        "How often a model may mend an answer that is not valid.",
+    ),
+    worker_key(
+        "llm.on_invalid",
+        Kind::Choice(&["fail", "escalate"]),
+        "fail",
+        "What happens when no model gave a valid answer: the task fails, or people decide (`windlass review`).",
+    ),
+    worker_key(
+        "llm.on_refusal",
+        Kind::Choice(&["rotate", "fail"]),
+        "rotate",
+        "Whether another provider is asked when one refuses for content.",
+    ),
+    worker_key("llm.pipeline", Kind::Table, "", "Stages and validators: see docs/pipeline.md."),
 ];
 
 fn check_executor(text: &str) -> Result<(), String> {
@@ -69,6 +132,21 @@ fn check_executor(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{text:?} is not the name of an executor: use up to 64 letters, digits, '.', '_', '-'"))
+}
+
+/// The name of a model; whether there is one, the catalog says.
+fn check_model(text: &str) -> Result<(), String> {
+    if text.len() > 200 || text.chars().any(char::is_whitespace) {
+        return Err(format!("{text:?} is not the name of a model"));
+    }
+    Ok(())
+}
+
+fn check_temperature(text: &str) -> Result<(), String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.0..=2.0).contains(&number) => Ok(()),
+        _ => Err(format!("{text:?} is not valid: use a number from 0 to 2")),
+    }
 }
 
 fn check_variable(text: &str) -> Result<(), String> {

@@ -7,10 +7,7 @@ use toml::Table;
 use crate::model::{Priority, QueueName, RetryPolicy, TypeName, retry::Wanted};
 
 use super::{
-    file::ConfigFile,
-    layers::Values,
-    sections::{HttpSettings, LlmSettings},
-    setting::Who,
+    file::ConfigFile, layers::Values, llm::LlmTypeSettings, sections::HttpSettings, setting::Who,
     type_settings::TYPE_SETTINGS,
 };
 
@@ -45,7 +42,7 @@ pub struct TypeSpec {
     /// Options of the executor `http`.
     pub http: HttpSettings,
     /// Options of the executor `llm`.
-    pub llm: LlmSettings,
+    pub llm: LlmTypeSettings,
 }
 
 /// Options of the executor `command`.
@@ -122,7 +119,7 @@ impl TypeSpec {
             template: values.get("template"),
             command: CommandOptions::from_values(values),
             http: HttpSettings::from_values(values),
-            llm: LlmSettings::from_values(values),
+            llm: LlmTypeSettings::from_values(values),
         }
     }
 }
@@ -156,14 +153,27 @@ pub(super) fn read(
     faults: &mut Vec<String>,
 ) -> BTreeMap<TypeName, TypeSpec> {
     let mut types = BTreeMap::new();
-    for (name, table) in file.types(faults) {
+    // What a file declares itself goes before what it includes.
+    for included in file.included(faults) {
+        read_file(&included, program, &mut types, faults);
+    }
+    read_file(file, program, &mut types, faults);
+    types
+}
+
+fn read_file(
+    file: &ConfigFile,
+    program: Who,
+    types: &mut BTreeMap<TypeName, TypeSpec>,
+    faults: &mut Vec<String>,
+) {
+    for (name, table) in file.tables("types", faults) {
         let spec = read_one(file, &format!("types.{name}"), table, program, faults);
         match TypeName::new(name) {
             Ok(name) => drop(types.insert(name, spec)),
             Err(error) => faults.push(format!("{}: types: {error}", file.name)),
         }
     }
-    types
 }
 
 fn read_one(
@@ -173,11 +183,7 @@ fn read_one(
     program: Who,
     faults: &mut Vec<String>,
 ) -> TypeSpec {
-    let mut values = Values::defaults(TYPE_SETTINGS);
-    for entry in file.scope(TYPE_SETTINGS, root).entries(table, faults) {
-        values.apply(entry, faults);
-    }
-    values.read_secrets(program, faults);
+    let values = file.values(TYPE_SETTINGS, root, table, program, faults);
     let spec = TypeSpec::from_values(&values);
     if table.get("executor").is_none_or(|value| value.as_str() == Some("")) {
         let names = BUILT_IN.join(", ");

@@ -69,6 +69,10 @@ classes! {
     MalformedOutput = "malformed_output", Retry(NOW);
     /// No money is left for this.
     Budget = "budget", Fail;
+    /// No answer of a model passed its validators.
+    Validation = "validation", Retry(NOW);
+    /// A person refused the draft.
+    Rejected = "rejected", Fail;
     /// A command ended with an exit code that means failure.
     ExitCode = "exit_code", Retry(NOW);
     /// A command could not be started.

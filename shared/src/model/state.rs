@@ -44,7 +44,7 @@ macro_rules! words {
 words! {
     /// Where a task is. It is in exactly one of these places.
     State {
-        Blocked = "blocked": "Waits for other tasks. Reserved for workflows; nothing enters it yet.",
+        Blocked = "blocked": "Waits for somebody else: for people who review it (later also for other tasks).",
         Scheduled = "scheduled": "Waits until a moment: submitted with a delay, or between two attempts.",
         Pending = "pending": "Waits for a free slot.",
         Running = "running": "Leased to a node.",
@@ -75,6 +75,12 @@ words! {
         Retrying = "retrying": "The attempt failed and is tried again after a back-off. Charged as a retry.",
         Interrupted = "interrupted": "The node had to stop and handed it back. No attempt is charged.",
         UnknownType = "unknown_type": "The node does not know the task's type; another may. No attempt is charged.",
+        RateLimited = "rate_limited": "A limit of a provider or a breaker asks for a longer wait than a slot should spend. No attempt is charged.",
+        OverBudget = "over_budget": "The budget is spent; it waits for the next window. No attempt is charged.",
+        Escalated = "escalated": "No model gave a valid answer; people decide (`windlass review`).",
+        Approved = "approved": "A person took the draft as the result.",
+        Edited = "edited": "A person gave the result in its place.",
+        Rejected = "rejected": "A person refused the draft.",
         LeaseExpired = "lease_expired": "The node vanished or hung; its lease ran out. Charged as a crash, not a retry.",
         Crashed = "crashed": "Its lease ran out too often: it probably kills its nodes.",
         Cancelling = "cancelling": "A cancel was asked for; the node that runs it is told.",
@@ -118,6 +124,7 @@ const fn row(from: Option<State>, to: Option<State>, reason: Reason, by: By) -> 
 const PENDING: Option<State> = Some(State::Pending);
 const SCHEDULED: Option<State> = Some(State::Scheduled);
 const RUNNING: Option<State> = Some(State::Running);
+const BLOCKED: Option<State> = Some(State::Blocked);
 const PARKED: Option<State> = Some(State::Parked);
 const COMPLETED: Option<State> = Some(State::Completed);
 const FAILED: Option<State> = Some(State::Failed);
@@ -138,6 +145,12 @@ pub const TABLE: &[Row] = &[
     row(RUNNING, SCHEDULED, Reason::Retrying, By::Node),
     row(RUNNING, PENDING, Reason::Interrupted, By::Node),
     row(RUNNING, SCHEDULED, Reason::UnknownType, By::Node),
+    row(RUNNING, SCHEDULED, Reason::RateLimited, By::Node),
+    row(RUNNING, SCHEDULED, Reason::OverBudget, By::Node),
+    row(RUNNING, BLOCKED, Reason::Escalated, By::Node),
+    row(BLOCKED, COMPLETED, Reason::Approved, By::Producer),
+    row(BLOCKED, COMPLETED, Reason::Edited, By::Producer),
+    row(BLOCKED, FAILED, Reason::Rejected, By::Producer),
     row(RUNNING, PENDING, Reason::LeaseExpired, By::Anyone),
     row(RUNNING, FAILED, Reason::Crashed, By::Anyone),
     row(RUNNING, RUNNING, Reason::Cancelling, By::Producer),
@@ -145,6 +158,7 @@ pub const TABLE: &[Row] = &[
     row(PENDING, CANCELLED, Reason::Cancelled, By::Producer),
     row(SCHEDULED, CANCELLED, Reason::Cancelled, By::Producer),
     row(PARKED, CANCELLED, Reason::Cancelled, By::Producer),
+    row(BLOCKED, CANCELLED, Reason::Cancelled, By::Producer),
     row(PENDING, EXPIRED, Reason::Expired, By::Anyone),
     row(SCHEDULED, EXPIRED, Reason::Expired, By::Anyone),
     row(PARKED, EXPIRED, Reason::Expired, By::Anyone),
@@ -158,6 +172,7 @@ pub const TABLE: &[Row] = &[
     row(PENDING, None, Reason::Purged, By::Producer),
     row(SCHEDULED, None, Reason::Purged, By::Producer),
     row(PARKED, None, Reason::Purged, By::Producer),
+    row(BLOCKED, None, Reason::Purged, By::Producer),
     row(COMPLETED, None, Reason::Purged, By::Producer),
     row(FAILED, None, Reason::Purged, By::Producer),
     row(CANCELLED, None, Reason::Purged, By::Producer),

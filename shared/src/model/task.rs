@@ -44,6 +44,8 @@ pub struct TaskRecord {
     pub progress: Option<String>,
     /// The result, JSON text.
     pub result: Option<String>,
+    /// What attempts that did not complete left for the next one, JSON text.
+    pub ledger: Option<String>,
     /// The last error.
     pub error: Option<TaskError>,
     /// Accepted by Redis.
@@ -60,6 +62,8 @@ pub struct TaskRecord {
     pub requeues: u32,
     /// When a node first met it without knowing its type.
     pub unknown_since: Option<Micros>,
+    /// What a person decided about it, JSON text.
+    pub review: Option<String>,
     /// A field that could not be read, and why; a node sends such a task to the dead letter.
     pub fault: Option<String>,
 }
@@ -95,6 +99,7 @@ impl TaskRecord {
             options: Options::default(),
             progress: None,
             result: None,
+            ledger: None,
             error: None,
             created_at: Micros::default(),
             started_at: None,
@@ -103,6 +108,7 @@ impl TaskRecord {
             expires_at: None,
             requeues: 0,
             unknown_since: None,
+            review: None,
             fault: None,
         };
         for (name, value) in fields {
@@ -140,6 +146,7 @@ impl TaskRecord {
             "node" => self.node = Some(value),
             "options" => self.options = serde_json::from_str(&value).map_err(|e| e.to_string())?,
             "progress" => self.progress = Some(value),
+            "ledger" => self.ledger = Some(value),
             "result" => self.result = Some(value),
             "error" => self.error = Some(serde_json::from_str(&value).map_err(|e| e.to_string())?),
             "created_at" => self.created_at = moment(&value)?,
@@ -147,6 +154,7 @@ impl TaskRecord {
             "finished_at" => self.finished_at = Some(moment(&value)?),
             "due_at" => self.due_at = Some(moment(&value)?),
             "expires_at" => self.expires_at = Some(moment(&value)?),
+            "review" => self.review = Some(value),
             "unknown_since" => self.unknown_since = Some(moment(&value)?),
             // A newer producer may write fields that this build does not know.
             _ => {}
@@ -175,7 +183,10 @@ impl TaskRecord {
             node: self.node.clone(),
             progress: self.progress.as_deref().map(json_or_text),
             result: self.result.as_deref().map(json_or_text),
+            // A result tells of all attempts.
+            ledger: self.ledger.as_deref().filter(|_| self.result.is_none()).map(json_or_text),
             error: self.error.clone(),
+            review: self.review.as_deref().map(json_or_text),
             metadata: self.options.metadata.clone(),
             payload: (!self.payload.is_empty()).then(|| json_or_text(&self.payload)),
             created_at: self.created_at,
@@ -218,7 +229,9 @@ pub struct TaskView {
     pub node: Option<String>,
     pub progress: Option<Box<RawValue>>,
     pub result: Option<Box<RawValue>>,
+    pub ledger: Option<Box<RawValue>>,
     pub error: Option<TaskError>,
+    pub review: Option<Box<RawValue>>,
     pub metadata: Option<Box<RawValue>>,
     pub payload: Option<Box<RawValue>>,
     pub created_at: Micros,

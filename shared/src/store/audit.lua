@@ -5,7 +5,8 @@
 -- cost   9 reads a task
 
 local prefix = string.sub(KEYS[1], 1, -5)
-local PLACES = { pending = KEYS[3], running = KEYS[4], scheduled = KEYS[5], parked = KEYS[6], failed = KEYS[8] }
+local PLACES = { pending = KEYS[3], running = KEYS[4], scheduled = KEYS[5], parked = KEYS[6], failed = KEYS[8],
+  blocked = KEYS[15] }
 local FINAL = { completed = true, failed = true, cancelled = true, expired = true }
 local faults = {}
 local function fault(id, words) faults[#faults + 1] = { id, words } end

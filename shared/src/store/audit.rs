@@ -74,6 +74,7 @@ impl Queue {
             self.keys.scheduled(),
             self.keys.parked(),
             self.keys.dead(),
+            self.keys.blocked(),
         ] {
             let mut first = 0_isize;
             loop {

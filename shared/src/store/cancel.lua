@@ -2,6 +2,7 @@
 --   transition: pending>cancelled cancelled
 --   transition: scheduled>cancelled cancelled
 --   transition: parked>cancelled cancelled
+--   transition: blocked>cancelled cancelled
 --   transition: running>running cancelling
 --   transition: parked>pending unparked
 -- KEYS   the queue's fixed keys (lua/queue.lua)
@@ -11,7 +12,7 @@
 -- cost   3 commands a task
 
 redis.call('ZREM', K.running, '') -- frees nothing, but lets the script pass at maxmemory
-local PLACE = { pending = K.pending, scheduled = K.scheduled, parked = K.parked }
+local PLACE = { pending = K.pending, scheduled = K.scheduled, parked = K.parked, blocked = K.blocked }
 local reply = {}
 for i = 2, #ARGV do
   local id, key = ARGV[i], task_key(ARGV[i])

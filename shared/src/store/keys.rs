@@ -3,7 +3,7 @@
 use crate::model::{BatchName, Namespace, NodeId, QueueName, TaskId};
 
 /// The keys that every script of a queue gets, in this order (`lua/queue.lua` names them).
-pub(super) const FIXED: [&str; 14] = [
+pub(super) const FIXED: [&str; 15] = [
     "meta",
     "stats",
     "pending",
@@ -18,6 +18,21 @@ pub(super) const FIXED: [&str; 14] = [
     "fair",
     "keys",
     "batches",
+    "blocked",
+];
+
+/// The keys that every script of the gateway to models gets, in this order (`lua/llm.lua` names them).
+const GATE: [&str; 10] = [
+    "breakers",
+    "cooldowns",
+    "buckets",
+    "calls",
+    "deadlines",
+    "budgets",
+    "live",
+    "events",
+    "learned",
+    "budget-uses",
 ];
 
 /// Makes the keys of one fleet.
@@ -68,6 +83,16 @@ impl Keys {
         format!("{}:{{queues}}:index", self.namespace)
     }
 
+    /// The fixed keys of the gateway to models, in the order of `lua/llm.lua`.
+    pub fn gate(&self) -> [String; 10] {
+        GATE.map(|name| self.gate_key(name))
+    }
+
+    /// A key of the gateway to models.
+    pub fn gate_key(&self, name: &str) -> String {
+        format!("{}:{{llm}}:{name}", self.namespace)
+    }
+
     /// Set of the queues that hold a part of a batch.
     pub fn batch_queues(&self, batch: &BatchName) -> String {
         format!("{}:{{batch:{batch}}}:queues", self.namespace)
@@ -78,7 +103,7 @@ impl Keys {
 #[derive(Debug, Clone)]
 pub struct QueueKeys {
     /// The keys that every script gets.
-    pub fixed: [String; 14],
+    pub fixed: [String; 15],
     prefix: String,
 }
 
@@ -114,6 +139,8 @@ impl QueueKeys {
         key_counts = 12;
         /// Sorted set: batches with a part here; 0 while open, else when they ended.
         batches = 13;
+        /// Sorted set: tasks that wait for people, by the moment they began to.
+        blocked = 14;
     }
 
     /// Hash: the task's record.

@@ -8,6 +8,7 @@ pub mod audit;
 mod connect;
 mod error;
 mod extend;
+mod gate;
 pub mod inspect;
 mod keys;
 mod node;
@@ -25,9 +26,13 @@ use redis::aio::ConnectionManager;
 pub use connect::Connect;
 pub use error::{Result, StoreError};
 pub use extend::{Extend, Extended, Held};
+pub use gate::{
+    Admission, Answered, Ask, AskModel, BreakerRule, BreakerState, BudgetRule, BudgetUse, CallVerdict, Gate,
+    Judged, LiveRecord, OnLimit, SemanticEntry, Skipped, Taught,
+};
 pub use keys::{Keys, QueueKeys};
 pub use node::{Beaten, NodeCommand};
-pub use operate::{Cancelled, Purged, QueueSettings};
+pub use operate::{Cancelled, Purged, QueueSettings, Review, Reviewed};
 pub use script::{Script, all as all_scripts};
 pub use server::ServerFacts;
 pub use settle::{Claimed, Settle, SettleAndClaim, Settled, SettledAndClaimed};

@@ -1,10 +1,11 @@
-//! What operators do to tasks and queues: `cancel.lua`, `retry.lua`, `prioritise.lua`, `purge.lua`, `configure.lua`.
+//! What operators do to tasks and queues: `cancel.lua`, `retry.lua`, `prioritise.lua`, `purge.lua`, `configure.lua`,
+//! `review.lua`.
 
 use super::{
     PRODUCER, Queue, Result,
-    script::{CANCEL, CONFIGURE, PRIORITISE, PURGE, RETRY},
+    script::{CANCEL, CONFIGURE, PRIORITISE, PURGE, RETRY, REVIEW},
 };
-use crate::model::{NodeId, Priority, State, TaskId};
+use crate::model::{NodeId, Priority, Reason, State, TaskId};
 
 /// What became of a task that was to be cancelled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,39 @@ pub enum Cancelled {
     Final(State),
     /// No such task.
     Unknown,
+}
+
+/// What a person decided about a task that waits for people.
+#[derive(Debug, Clone)]
+pub enum Review {
+    /// Its draft is the result.
+    Approve,
+    /// This is the result, JSON text.
+    Edit(String),
+    /// It failed.
+    Reject,
+}
+
+/// What became of a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reviewed {
+    /// The task is final now.
+    Done,
+    /// It does not wait for people: it is in this state.
+    NotWaiting(State),
+    /// No such task.
+    Unknown,
+}
+
+impl Review {
+    /// The reason of the transition.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Approve => Reason::Approved,
+            Self::Edit(_) => Reason::Edited,
+            Self::Reject => Reason::Rejected,
+        }
+    }
 }
 
 /// One step of a purge.
@@ -114,6 +148,25 @@ impl Queue {
         let args: &[&str] = &[PRODUCER, state.as_str(), cursor.unwrap_or("-")];
         let (deleted, cursor): (u64, String) = self.run(&PURGE, &args).await?;
         Ok(Purged { deleted, cursor: (!cursor.is_empty()).then_some(cursor) })
+    }
+
+    /// Decides on tasks that wait for people, at most 500 a call. `by` and `note` are kept with each task.
+    pub async fn review(
+        &self,
+        ids: &[TaskId],
+        review: &Review,
+        by: &str,
+        note: Option<&str>,
+    ) -> Result<Vec<Reviewed>> {
+        let verdict = review.reason().as_str();
+        let kept = serde_json::json!({ "verdict": verdict, "by": by, "note": note }).to_string();
+        let result = if let Review::Edit(result) = review { result.as_str() } else { "" };
+        let words = self.on_each(&REVIEW, &[verdict, result, &kept], ids).await?;
+        let read = |word: &String| match word.as_str() {
+            "ok" => Reviewed::Done,
+            state => state.parse().map_or(Reviewed::Unknown, Reviewed::NotWaiting),
+        };
+        Ok(words.iter().map(read).collect())
     }
 
     /// Changes settings of the queue.

@@ -2,6 +2,7 @@
 --   transition: pending>none purged
 --   transition: scheduled>none purged
 --   transition: parked>none purged
+--   transition: blocked>none purged
 --   transition: completed>none purged
 --   transition: failed>none purged
 --   transition: cancelled>none purged
@@ -15,7 +16,8 @@
 
 redis.call('ZREM', K.running, '') -- frees nothing, but lets the script pass at maxmemory
 local state, cursor = ARGV[2], ARGV[3]
-local WAITING = { pending = K.pending, scheduled = K.scheduled, parked = K.parked, failed = K.dead }
+local WAITING = { pending = K.pending, scheduled = K.scheduled, parked = K.parked, blocked = K.blocked,
+  failed = K.dead }
 local ids, next_cursor, deleted = {}, '', 0
 
 if WAITING[state] then

@@ -22,7 +22,7 @@ for i = 2, #ARGV do
   else
     redis.call('ZREM', K.dead, id)
     redis.call('HDEL', key, 'retries', 'crashes', 'interruptions', 'waits', 'error', 'progress', 'finished_at', 'score',
-      'cancel', 'due_at', 'expires_at', 'unknown_since')
+      'cancel', 'due_at', 'expires_at', 'unknown_since', 'review', 'result', 'ledger')
     redis.call('HSET', key, 'state', 'pending', 'reason', 'retried', 'requeues', (tonumber(t[7]) or 0) + 1)
     if t[3] and redis.call('EXISTS', batch_key(t[3])) == 1 then
       count_in_batch(t[3], t[1], -1)

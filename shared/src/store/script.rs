@@ -27,6 +27,8 @@ impl Script {
 
 const QUEUE: &str = include_str!("lua/queue.lua");
 const UPKEEP: &str = include_str!("lua/upkeep.lua");
+const LLM: &str = include_str!("lua/llm.lua");
+const LIMITS: &str = include_str!("lua/limits.lua");
 
 macro_rules! scripts {
     ($($name:ident = $text:literal, [$($part:expr),*];)*) => {
@@ -41,14 +43,20 @@ macro_rules! scripts {
 }
 
 scripts! {
+    ADMIT = "llm/admit", [LLM, LIMITS];
     AUDIT = "audit", [];
     BEAT = "beat", [];
     CANCEL = "cancel", [QUEUE];
     CONFIGURE = "configure", [QUEUE];
+    GUARD = "llm/guard", [LLM];
+    JUDGE = "llm/judge", [LLM];
     EXTEND = "extend", [QUEUE, UPKEEP];
     PRIORITISE = "prioritise", [QUEUE];
     PURGE = "purge", [QUEUE];
     RETRY = "retry", [QUEUE];
+    RENEW = "llm/renew", [LLM];
+    REVIEW = "review", [QUEUE];
+    SETTLE_CALL = "llm/settle_call", [LLM, LIMITS];
     SETTLE_AND_CLAIM = "settle_and_claim", [QUEUE, UPKEEP];
     SUBMIT = "submit", [QUEUE];
     TELL = "tell", [];

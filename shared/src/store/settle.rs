@@ -22,7 +22,7 @@ pub struct Settle {
     pub delay: Duration,
     /// JSON text, or empty.
     pub error: String,
-    /// JSON text, or empty.
+    /// JSON text, or empty. Of an attempt that did not complete: its ledger, or the draft that people decide on.
     pub result: String,
 }
 

@@ -4,6 +4,9 @@
 --   transition: running>failed exhausted
 --   transition: running>scheduled retrying
 --   transition: running>scheduled unknown_type
+--   transition: running>scheduled rate_limited
+--   transition: running>scheduled over_budget
+--   transition: running>blocked escalated
 --   transition: running>pending interrupted
 --   transition: running>cancelled cancelled
 --   transition: pending>running claimed
@@ -12,7 +15,8 @@
 --   transition: parked>pending unparked
 -- KEYS   the queue's fixed keys (lua/queue.lua), then the node's last claim (a string with a TTL)
 -- ARGV   node, nonce, lease us, want, most crashes, n, then for each attempt to settle: id, attempt,
---        state it goes to, reason, delay us, error JSON or '', result JSON or ''
+--        state it goes to, reason, delay us, error JSON or '', result JSON or ''. The result of an attempt that did
+--        not complete is its ledger (what it did so far), which the next attempt is given; when blocked, the draft
 -- reply  { for each settled attempt 'ok' | 'stale' | 'gone' },
 --        { for each claimed task { id, payload, field, value, ... } }, next moment us or 0, now us
 -- events one entry
@@ -22,7 +26,7 @@
 
 local node, nonce, lease, want = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local max_crashes, n = tonumber(ARGV[5]), tonumber(ARGV[6])
-local last_claim = KEYS[15]
+local last_claim = KEYS[16]
 lease_of_node(lease)
 
 local function answer(settled, claimed, next_moment)
@@ -76,22 +80,27 @@ end
 
 local put_off = false -- something was scheduled: the node is told when, even if it wants nothing now
 -- A task that goes on later: its next state depends on what happened to it meanwhile.
-local function put_back(id, to, reason, delay, err, t)
+local WAITS = { rate_limited = true, over_budget = true }
+local function put_back(id, to, reason, delay, err, result, t)
   local key = task_key(id)
   local r = redis.call('HMGET', key, 'cancel', 'retries', 'interruptions', 'score', 'priority', 'tenant', 'weight',
-    'unknown_since')
+    'unknown_since', 'waits')
   if r[1] then return finish(id, 'running', 'cancelled', 'cancelled', t[2], t[4]) end
   local fields = { 'state', to, 'reason', reason }
   local function set(name, value) fields[#fields + 1] = name; fields[#fields + 1] = value end
   if err ~= '' then set('error', err) end
+  if result ~= '' then set(to == 'blocked' and 'result' or 'ledger', result) end
   if reason == 'retrying' then set('retries', (tonumber(r[2]) or 0) + 1) end
   if reason == 'interrupted' then set('interruptions', (tonumber(r[3]) or 0) + 1) end
+  if WAITS[reason] then set('waits', (tonumber(r[9]) or 0) + 1) end
   if reason == 'unknown_type' and not r[8] then set('unknown_since', now) end
   if to == 'scheduled' then
     set('due_at', now + delay)
     redis.call('ZADD', K.scheduled, now + delay, id)
     put_off = true
     upkeep_by(now + delay)
+  elseif to == 'blocked' then
+    redis.call('ZADD', K.blocked, now, id)
   else
     make_pending(id, kept_score(r[4], r[5], r[6], r[7]))
   end
@@ -99,8 +108,12 @@ local function put_back(id, to, reason, delay, err, t)
   note('running', to, reason, id, t[2])
 end
 
-local function unless_empty(name, value)
-  if value ~= '' then return name, value end
+local function unless_empty(...)
+  local fields, given = {}, { ... }
+  for i = 1, #given, 2 do
+    if given[i + 1] ~= '' then fields[#fields + 1] = given[i]; fields[#fields + 1] = given[i + 1] end
+  end
+  return unpack(fields)
 end
 
 local function apply(accepted)
@@ -110,11 +123,11 @@ local function apply(accepted)
     if to == 'completed' then
       finish(id, 'running', to, reason, t[2], t[4], unless_empty('result', result))
     elseif to == 'failed' then
-      finish(id, 'running', to, reason, t[2], t[4], unless_empty('error', err))
+      finish(id, 'running', to, reason, t[2], t[4], unless_empty('error', err, 'ledger', result))
     elseif to == 'cancelled' then
       finish(id, 'running', to, reason, t[2], t[4])
     else
-      put_back(id, to, reason, tonumber(ARGV[a + 4]), err, t)
+      put_back(id, to, reason, tonumber(ARGV[a + 4]), err, result, t)
     end
     if t[5] then release_key(t[5]) end
   end

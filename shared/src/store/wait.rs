@@ -62,6 +62,14 @@ impl Waiter {
         Ok(!matches!(value, redis::Value::Nil))
     }
 
+    /// Waits for an entry in a stream, at most this long.
+    pub(super) async fn landed(&mut self, stream: &str, wait: Duration) -> Result<()> {
+        let wait = wait.min(WAIT).as_millis().max(1) as u64;
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(1).arg("BLOCK").arg(wait).arg("STREAMS").arg(stream).arg(0);
+        self.wait(&command).await.map(drop)
+    }
+
     /// Waits for a command to the node. None after a minute without.
     pub async fn inbox(&mut self, node: &NodeId) -> Result<Option<String>> {
         let key = self.store.keys.inbox(node);

@@ -2,7 +2,7 @@
 
 use crate::{
     draft::task,
-    node::{completed, failed, interrupted, retrying},
+    node::{completed, escalated, failed, interrupted, retrying},
     scene::Scene,
 };
 
@@ -15,6 +15,9 @@ async fn everywhere() -> Scene {
     node.settle_all(&[completed("completed", 1), failed("failed", 1)]).await;
     t.submit([task("running").key("k").batch("b"), task("parked").key("k").batch("b")]).await;
     node.claim(2).await;
+    t.submit([task("blocked").batch("b")]).await;
+    node.claim(1).await;
+    node.settle(escalated("blocked", 1)).await;
     t.submit([task("pending").batch("b"), task("scheduled").delay(60).batch("b")]).await;
     t
 }
@@ -34,7 +37,7 @@ async fn after(harm: &[&str]) -> Vec<String> {
 async fn a_queue_with_a_task_in_every_place_is_clean() {
     let t = everywhere().await;
     let audit = t.queue.audit().await.unwrap();
-    assert_eq!((audit.tasks, audit.faults), (6, vec![]));
+    assert_eq!((audit.tasks, audit.faults), (7, vec![]));
     t.done().await;
 }
 
@@ -54,6 +57,10 @@ async fn a_task_in_two_places() {
         ["pending is in `running` but its state is `pending`"]
     );
     assert_eq!(
+        after(&["ZADD", "KEY:blocked", "1", "running"]).await,
+        ["running is in `blocked` but its state is `running`"]
+    );
+    assert_eq!(
         after(&["ZADD", "KEY:dead", "1", "completed"]).await,
         ["completed is in `failed` but its state is `completed`"]
     );
@@ -61,7 +68,7 @@ async fn a_task_in_two_places() {
 
 #[tokio::test]
 async fn a_task_in_no_place() {
-    for place in ["pending", "running", "scheduled", "parked"] {
+    for place in ["pending", "running", "scheduled", "parked", "blocked"] {
         let expected = format!("{place} has state `{place}` but is not there");
         assert_eq!(after(&["ZREM", &format!("KEY:{place}"), place]).await, [expected]);
     }
@@ -131,7 +138,7 @@ async fn a_wrong_count_of_a_key() {
 async fn a_wrong_count_of_a_batch() {
     assert_eq!(
         after(&["HINCRBY", "KEY:batch:b", "total", "1"]).await,
-        ["b the batch counts 5 open tasks, but 4 are"]
+        ["b the batch counts 6 open tasks, but 5 are"]
     );
     let faults = after(&["HINCRBY", "KEY:batch:b", "completed", "-1"]).await;
     assert!(faults.contains(&"b the batch counts 0 completed tasks, but 1 are".to_owned()), "{faults:?}");

@@ -20,7 +20,7 @@ async fn commands(t: &Scene) -> usize {
 }
 
 /// How many commands one piece of work costs (less the one that counts them).
-async fn cost(t: &Scene, work: impl AsyncFnOnce()) -> usize {
+pub(crate) async fn cost(t: &Scene, work: impl AsyncFnOnce()) -> usize {
     let before = commands(t).await;
     work().await;
     commands(t).await - before - 1

@@ -3,6 +3,7 @@
 //! everything into the past (`travel.rs`).
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+#![allow(clippy::float_cmp, reason = "counts that Redis keeps as numbers are whole")]
 
 mod draft;
 mod node;
@@ -18,10 +19,12 @@ mod claim;
 mod configure;
 mod due;
 mod extend;
+mod gate;
 mod hurt;
 mod nodes;
 mod nonce;
 mod order;
+mod page;
 mod park;
 mod prioritise;
 mod property;
@@ -29,6 +32,7 @@ mod purge;
 mod recover;
 mod retention;
 mod retry;
+mod review;
 mod server;
 mod settle;
 mod stale;

@@ -134,3 +134,37 @@ pub(crate) fn unknown_type(name: &str, attempt: u32) -> Settle {
 pub(crate) fn cancelled(name: &str, attempt: u32) -> Settle {
     settle(name, attempt, State::Cancelled, Reason::Cancelled)
 }
+
+/// What an attempt did so far, as the next one is given it.
+pub(crate) const LEDGER: &str = r#"{"calls":[{"model":"p/m"}]}"#;
+/// An answer that people are to look at.
+pub(crate) const DRAFT: &str = r#"{"draft":true}"#;
+
+/// People are to decide about its draft.
+pub(crate) fn escalated(name: &str, attempt: u32) -> Settle {
+    Settle {
+        error: ERROR.into(),
+        result: DRAFT.into(),
+        ..settle(name, attempt, State::Blocked, Reason::Escalated)
+    }
+}
+
+fn waits(name: &str, attempt: u32, seconds: u64, reason: Reason) -> Settle {
+    let delay = Duration::from_secs(seconds);
+    Settle {
+        error: ERROR.into(),
+        result: LEDGER.into(),
+        delay,
+        ..settle(name, attempt, State::Scheduled, reason)
+    }
+}
+
+/// A limit asks for a wait of so many seconds.
+pub(crate) fn rate_limited(name: &str, attempt: u32, seconds: u64) -> Settle {
+    waits(name, attempt, seconds, Reason::RateLimited)
+}
+
+/// The budget is spent for so many seconds.
+pub(crate) fn over_budget(name: &str, attempt: u32, seconds: u64) -> Settle {
+    waits(name, attempt, seconds, Reason::OverBudget)
+}

@@ -6,7 +6,10 @@ use windlass_shared::store::{Settle, Settled};
 
 use crate::{
     draft::{ids, task},
-    node::{Node, cancelled, completed, exhausted, failed, interrupted, retrying, unknown_type},
+    node::{
+        LEDGER, Node, cancelled, completed, escalated, exhausted, failed, interrupted, over_budget,
+        rate_limited, retrying, unknown_type,
+    },
     scene::Scene,
     snapshot::Snapshot,
 };
@@ -146,6 +149,100 @@ async fn an_unknown_type_is_left_for_another_node_and_the_first_meeting_is_remem
 }
 
 #[tokio::test]
+async fn a_limit_or_a_spent_budget_waits_is_counted_and_charges_no_retry() {
+    let limited = |reason| {
+        vec![
+            "+ scheduled a=now+30s",
+            "+ task:a due_at=now+30s",
+            "+ task:a error={\"class\":\"internal\",\"message\":\"it broke\"}",
+            "+ task:a ledger={\"calls\":[{\"model\":\"p/m\"}]}",
+            "+ task:a waits=1",
+            "~ task:a state=scheduled",
+            reason,
+        ]
+    };
+    for (settle, reason, event) in [
+        (
+            rate_limited("a", 1, 30),
+            "~ task:a reason=rate_limited",
+            "+ events by=n1 running>scheduled rate_limited=a#1",
+        ),
+        (
+            over_budget("a", 1, 30),
+            "~ task:a reason=over_budget",
+            "+ events by=n1 running>scheduled over_budget=a#1",
+        ),
+    ] {
+        let t = check(settle, &[&limited(reason)[..], &[event]].concat()).await;
+        t.pass_seconds(30).await;
+        let node = t.node("n2");
+        assert_eq!(node.claim_ids(1).await, ["a"]);
+        node.settle(rate_limited("a", 2, 30)).await;
+        let record = t.record("a").await;
+        assert_eq!((record.waits, record.retries, record.crashes, record.interruptions), (2, 0, 0, 0));
+        t.done().await;
+    }
+}
+
+#[tokio::test]
+async fn escalated_waits_for_people_with_its_draft() {
+    let t = check(
+        escalated("a", 1),
+        &[
+            "+ blocked a=now",
+            "+ events by=n1 running>blocked escalated=a#1",
+            "+ task:a error={\"class\":\"internal\",\"message\":\"it broke\"}",
+            "+ task:a result={\"draft\":true}",
+            "~ task:a reason=escalated",
+            "~ task:a state=blocked",
+        ],
+    )
+    .await;
+    assert_eq!(t.record("a").await.fault, None);
+    t.done().await;
+}
+
+#[tokio::test]
+async fn what_an_attempt_did_is_given_to_the_next_whatever_ended_it() {
+    let with = |settle: Settle| Settle { result: LEDGER.into(), ..settle };
+    for (settle, seconds) in [
+        (with(retrying("a", 1, 5)), 5),
+        (with(interrupted("a", 1)), 0),
+        (rate_limited("a", 1, 5), 5),
+        (over_budget("a", 1, 5), 5),
+    ] {
+        let (t, node, _) = running().await;
+        node.settle(settle).await;
+        t.pass_seconds(seconds).await;
+        let claimed = t.node("n2").claim(1).await;
+        assert_eq!(claimed[0].task.ledger.as_deref(), Some(LEDGER));
+        assert_eq!(claimed[0].task.result, None);
+        // It crashes: what the first one did is still known.
+        t.lapse("a").await;
+        t.node("n3").extend(&[]).await;
+        assert_eq!(t.node("n3").claim(1).await[0].task.ledger.as_deref(), Some(LEDGER));
+        t.done().await;
+    }
+    let (t, node, _) = running().await;
+    node.settle(with(failed("a", 1))).await;
+    assert_eq!(t.record("a").await.ledger.as_deref(), Some(LEDGER), "for people to read");
+    t.queue.retry(&ids(&["a"])).await.unwrap();
+    assert_eq!(t.node("n2").claim(1).await[0].task.ledger, None, "another life");
+    t.done().await;
+}
+
+#[tokio::test]
+async fn a_settlement_without_a_ledger_keeps_the_one_from_before() {
+    let (t, node, _) = running().await;
+    node.settle(rate_limited("a", 1, 0)).await;
+    t.pass_seconds(1).await;
+    assert_eq!(node.claim_ids(1).await, ["a"]);
+    node.settle(interrupted("a", 2)).await;
+    assert_eq!(t.record("a").await.ledger.as_deref(), Some(LEDGER));
+    t.done().await;
+}
+
+#[tokio::test]
 async fn cancelled_is_final() {
     let (t, node, _) = running().await;
     t.queue.cancel(&ids(&["a"])).await.unwrap();
@@ -168,7 +265,15 @@ async fn cancelled_is_final() {
 
 #[tokio::test]
 async fn what_would_go_on_is_cancelled_if_a_cancel_was_asked_for() {
-    for settle in [retrying("a", 1, 30), interrupted("a", 1), unknown_type("a", 1)] {
+    let going_on = [
+        retrying("a", 1, 30),
+        interrupted("a", 1),
+        unknown_type("a", 1),
+        rate_limited("a", 1, 30),
+        over_budget("a", 1, 30),
+        escalated("a", 1),
+    ];
+    for settle in going_on {
         let (t, node, _) = running().await;
         t.queue.cancel(&ids(&["a"])).await.unwrap();
         assert_eq!(node.settle(settle).await, Settled::Ok);

@@ -11,7 +11,8 @@ fn without_anything_the_defaults_are_in_force() {
     assert_eq!(config.worker.timeout, Duration::from_hours(1));
     assert_eq!(config.worker.workspace, std::env::temp_dir());
     assert_eq!(config.submit.max_payload, 1 << 20);
-    assert_eq!(config.llm, LlmSettings::default());
+    assert_eq!((&config.llm.base_url, &config.llm.model, &config.llm.api_key), (&None, &None, &None));
+    assert!(config.providers.is_empty() && config.budgets.is_empty());
     assert!(config.warnings.is_empty() && config.effective(Who::Both).iter().all(|e| e.origin == "default"));
 }
 

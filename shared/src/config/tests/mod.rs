@@ -1,6 +1,7 @@
 //! What a configuration says as a whole.
 
 mod layers;
+mod providers;
 mod secrets;
 mod types;
 

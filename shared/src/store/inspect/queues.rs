@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    model::{Micros, Priority, QueueName, State, TaskId},
+    model::{Micros, Priority, QueueName, TaskId},
     store::{Queue, Result, Store},
 };
 
@@ -66,8 +66,8 @@ impl Store {
 
 /// Settings and counters as Redis holds them.
 type Fields = BTreeMap<String, String>;
-/// Settings, counters, the time, then counts: scheduled, running, parked, failed, and pending by priority.
-type Counts = (Fields, Fields, (i64, i64), u64, u64, u64, u64, u64, u64, u64, u64);
+/// Settings, counters, the time, then counts: scheduled, running, parked, blocked, failed, and pending by priority.
+type Counts = (Fields, Fields, (i64, i64), u64, u64, u64, u64, u64, u64, u64, u64, u64);
 
 impl Queue {
     /// Counts and settings, in three round trips.
@@ -75,17 +75,17 @@ impl Queue {
         let keys = &self.keys;
         let mut pipeline = redis::pipe();
         pipeline.hgetall(keys.meta()).hgetall(keys.stats()).cmd("TIME");
-        for place in [keys.scheduled(), keys.running(), keys.parked(), keys.dead()] {
+        for place in [keys.scheduled(), keys.running(), keys.parked(), keys.blocked(), keys.dead()] {
             pipeline.zcard(place);
         }
         for priority in Priority::ALL {
             let first = u64::from(priority.band()) * WIDTH;
             pipeline.zcount(keys.pending(), first, first + WIDTH - 1);
         }
-        let (meta, stats, now, c0, c1, c2, c3, p0, p1, p2, p3): Counts =
+        let (meta, stats, now, c0, c1, c2, c3, c4, p0, p1, p2, p3): Counts =
             self.store.pipeline(&pipeline).await?;
         let oldest = self.oldest(Micros(now.0 * 1_000_000 + now.1)).await?;
-        Ok(self.assemble(&meta, &stats, [c0, c1, c2, c3], [p0, p1, p2, p3], oldest))
+        Ok(self.assemble(&meta, &stats, [c0, c1, c2, c3, c4], [p0, p1, p2, p3], oldest))
     }
 
     /// The first task of each priority that has any.
@@ -116,7 +116,7 @@ impl Queue {
         &self,
         meta: &Fields,
         stats: &Fields,
-        [scheduled, running, parked, failed]: [u64; 4],
+        [scheduled, running, parked, blocked, failed]: [u64; 5],
         pending: [u64; 4],
         oldest_pending_ms: Option<u64>,
     ) -> QueueView {
@@ -129,8 +129,7 @@ impl Queue {
             scheduled,
             running,
             parked,
-            // Nothing enters `blocked` before workflows exist; the field is part of the documented shape.
-            blocked: total(State::Blocked.as_str()),
+            blocked,
             failed,
             oldest_pending_ms,
             totals: TOTALS.iter().map(|name| ((*name).to_owned(), total(name))).collect(),

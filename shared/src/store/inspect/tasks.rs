@@ -88,8 +88,9 @@ impl Queue {
             State::Running => Some((self.keys.running(), false)),
             State::Scheduled => Some((self.keys.scheduled(), false)),
             State::Parked => Some((self.keys.parked(), false)),
+            State::Blocked => Some((self.keys.blocked(), false)),
             State::Failed => Some((self.keys.dead(), true)),
-            State::Blocked | State::Completed | State::Cancelled | State::Expired => None,
+            State::Completed | State::Cancelled | State::Expired => None,
         }
     }
 

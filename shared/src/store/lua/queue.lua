@@ -5,7 +5,7 @@
 local K = {
   meta = KEYS[1], stats = KEYS[2], pending = KEYS[3], running = KEYS[4], scheduled = KEYS[5],
   parked = KEYS[6], expiring = KEYS[7], dead = KEYS[8], finished = KEYS[9], events = KEYS[10],
-  bell = KEYS[11], fair = KEYS[12], key_counts = KEYS[13], batches = KEYS[14],
+  bell = KEYS[11], fair = KEYS[12], key_counts = KEYS[13], batches = KEYS[14], blocked = KEYS[15],
 }
 local prefix = string.sub(KEYS[1], 1, -5)
 local function task_key(id) return prefix .. 'task:' .. id end

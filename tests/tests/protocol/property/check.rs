@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use windlass_shared::{
-    model::{Event, State, state::word},
+    model::{Event, State, TaskRecord, state::word},
     store::all_scripts,
 };
 
@@ -68,11 +68,24 @@ impl World<'_> {
         })?;
         let Some(task) = task else { return Ok(()) };
         ensure(task.fault.is_none(), || format!("{name}: {:?}", task.fault))?;
-        ensure((state == Some(State::Completed)) == task.result.is_some(), || format!("{name}: {task:?}"))?;
+        Self::check_result(&task, name)?;
         let in_time = task.expires_at.is_some_and(|at| task.finished_at.is_some_and(|end| at <= end));
         ensure(state != Some(State::Expired) || in_time, || {
             format!("{name} expired before its time: {task:?}")
         })
+    }
+
+    /// What completed has a result, what waits for people has a draft, and what was not approved may keep it. A word of
+    /// people stands only where they decided.
+    fn check_result(task: &TaskRecord, name: &str) -> Check {
+        let (reason, has_result) = (task.reason.as_str(), task.result.is_some());
+        let result_fits = match task.state {
+            Some(State::Completed | State::Blocked) => has_result,
+            Some(State::Cancelled) => true, // it may have waited for people before
+            _ => has_result == (reason == "rejected"),
+        };
+        let decided = ["approved", "edited", "rejected"].contains(&reason);
+        ensure(result_fits && task.review.is_some() == decided, || format!("{name}: {task:?}"))
     }
 
     /// The counters of a batch add up.

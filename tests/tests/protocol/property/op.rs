@@ -2,7 +2,7 @@
 
 use windlass_shared::{
     model::{Priority, State},
-    store::{QueueSettings, Settle},
+    store::{QueueSettings, Review, Settle},
 };
 
 use crate::{
@@ -67,6 +67,9 @@ pub(super) enum Outcome {
     Retrying(u64),
     Interrupted,
     UnknownType,
+    RateLimited(u64),
+    OverBudget(u64),
+    Escalated,
     Cancelled,
 }
 
@@ -79,6 +82,9 @@ impl Outcome {
             Self::Retrying(seconds) => node::retrying(id, attempt, seconds),
             Self::Interrupted => node::interrupted(id, attempt),
             Self::UnknownType => node::unknown_type(id, attempt),
+            Self::RateLimited(seconds) => node::rate_limited(id, attempt, seconds),
+            Self::OverBudget(seconds) => node::over_budget(id, attempt, seconds),
+            Self::Escalated => node::escalated(id, attempt),
             Self::Cancelled => node::cancelled(id, attempt),
         }
     }
@@ -93,6 +99,24 @@ pub(super) enum Voice {
     Stranger,
     /// The owner, with an attempt number that is one too high or too low.
     OffBy(i8),
+}
+
+/// What people decide.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Verdict {
+    Approve,
+    Edit,
+    Reject,
+}
+
+impl Verdict {
+    pub(super) fn review(self) -> Review {
+        match self {
+            Self::Approve => Review::Approve,
+            Self::Edit => Review::Edit(r#"{"edited":true}"#.into()),
+            Self::Reject => Review::Reject,
+        }
+    }
 }
 
 /// One thing that happens.
@@ -118,6 +142,7 @@ pub(super) enum Op {
     },
     Cancel(Vec<u8>),
     Retry(Vec<u8>),
+    Review(Vec<u8>, Verdict),
     Prioritise(Vec<u8>, Priority),
     Purge(State),
     Configure(QueueSettings),
@@ -138,6 +163,7 @@ impl Op {
             Self::Extend { .. } => &["extend"],
             Self::Cancel(_) => &["cancel"],
             Self::Retry(_) => &["retry"],
+            Self::Review(..) => &["review"],
             Self::Prioritise(..) => &["prioritise"],
             Self::Purge(_) => &["purge"],
             Self::Configure(_) => &["configure"],

@@ -6,7 +6,7 @@ use windlass_shared::{
     store::QueueSettings,
 };
 
-use super::op::{BATCHES, NODES, Op, Outcome, POOL, Shape, Voice};
+use super::op::{BATCHES, NODES, Op, Outcome, POOL, Shape, Verdict, Voice};
 
 const DAY: u64 = 24 * 3600;
 
@@ -51,6 +51,9 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         2 => select(&[0, 5, 3600][..]).prop_map(Outcome::Retrying),
         2 => Just(Outcome::Interrupted),
         1 => Just(Outcome::UnknownType),
+        1 => select(&[0, 5, 3600][..]).prop_map(Outcome::RateLimited),
+        1 => select(&[5, 3600][..]).prop_map(Outcome::OverBudget),
+        2 => Just(Outcome::Escalated),
         1 => Just(Outcome::Cancelled),
     ]
 }
@@ -88,6 +91,8 @@ pub(super) fn any() -> impl Strategy<Value = Op> {
         2 => node().prop_map(|node| Op::Crash { node }),
         3 => some_ids().prop_map(Op::Cancel),
         3 => some_ids().prop_map(Op::Retry),
+        4 => (some_ids(), select(&[Verdict::Approve, Verdict::Edit, Verdict::Reject][..]))
+            .prop_map(|(ids, verdict)| Op::Review(ids, verdict)),
         2 => (some_ids(), priority()).prop_map(|(ids, priority)| Op::Prioritise(ids, priority)),
         2 => select(State::ALL).prop_map(Op::Purge),
         4 => settings().prop_map(Op::Configure),

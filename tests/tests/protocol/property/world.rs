@@ -2,12 +2,12 @@
 
 use windlass_shared::{
     model::{NodeId, State, TaskId, TaskRecord},
-    store::{Accepted, QueueSettings, Settle, Settled},
+    store::{Accepted, QueueSettings, Reviewed, Settle, Settled},
 };
 
 use super::{
     Check,
-    op::{NODES, Op, Outcome, POOL, Shape, Voice, name},
+    op::{NODES, Op, Outcome, POOL, Shape, Verdict, Voice, name},
 };
 use crate::{
     draft::id,
@@ -60,6 +60,7 @@ impl<'a> World<'a> {
             Op::Crash { node } => self.workers[*node] = self.boot(),
             Op::Cancel(ids) => drop(self.t.queue.cancel(&task_ids(ids)).await.expect("cancel")),
             Op::Retry(ids) => drop(self.t.queue.retry(&task_ids(ids)).await.expect("retry")),
+            Op::Review(ids, verdict) => self.review(ids, *verdict).await?,
             Op::Prioritise(ids, priority) => {
                 self.t.queue.prioritise(&task_ids(ids), *priority).await.expect("prioritise");
             }
@@ -76,6 +77,23 @@ impl<'a> World<'a> {
         for answer in self.t.submit(shapes.iter().map(Shape::draft)).await {
             self.accepted += i64::from(matches!(answer, Accepted::New(_)));
         }
+    }
+
+    /// People decide about what waits for them, and about nothing else.
+    async fn review(&mut self, ids: &[u8], verdict: Verdict) -> Check {
+        let mut expected = Vec::new();
+        for (i, number) in ids.iter().enumerate() {
+            let state = self.t.find(&name(*number)).await.and_then(|task| task.state);
+            expected.push(!ids[..i].contains(number) && state == Some(State::Blocked));
+        }
+        let answers =
+            self.t.queue.review(&task_ids(ids), &verdict.review(), "ann", None).await.expect("review");
+        let told: Vec<bool> = answers.iter().map(|answer| *answer == Reviewed::Done).collect();
+        ensure(told == expected, || format!("{verdict:?} of {ids:?} said {answers:?}"))?;
+        if !matches!(verdict, Verdict::Reject) {
+            self.completed += told.iter().filter(|done| **done).count() as i64;
+        }
+        Ok(())
     }
 
     async fn purge(&self, state: State) {
@@ -212,6 +230,7 @@ impl<'a> World<'a> {
             if self.open().await.is_empty() {
                 return self.check(&[]).await;
             }
+            self.review(&(0..POOL).collect::<Vec<_>>(), Verdict::Approve).await?;
             self.t.pass_seconds(601).await;
         }
         Err(format!("stuck: {:?}", self.open().await))
