@@ -1,67 +1,256 @@
-//! One chat completion: what is asked, what is answered, and how an answer is told from something that only looks
-//! like one.
+//! One chat completion: what is asked and what is answered, in words that no provider owns.
+//!
+//! The codecs (`openai`, `anthropic`) turn these types into what a provider reads and back. Nothing here is sent as
+//! it is.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::Class;
+use crate::{Class, LimitFacts};
 
-/// Who said a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Instructions from the program.
-    System,
-    /// The same, as newer models call it.
-    Developer,
-    /// The person or program that asks.
-    User,
-    /// The model.
-    Assistant,
-}
-
-/// One message of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Message {
-    /// Who said it.
-    pub role: Role,
-    /// What was said.
-    pub content: String,
-}
-
-/// What is asked of a model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// What is asked of a model. Whatever is absent is left to the provider.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ChatRequest {
     /// Name of the model, as the provider knows it.
     pub model: String,
     /// The conversation so far.
     pub messages: Vec<Message>,
-    /// 0 to 2; the model's own default if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f64>,
-    /// Longest answer. `OpenAI` deprecated this name, but it is the one that most servers read.
+    /// Longest answer, in tokens. Anthropic demands a number, so there it is 4096 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
+    /// 0 to 2 (Anthropic: 0 to 1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// For answers that repeat, as far as a provider can. Anthropic has none; there it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// The answer ends before any of these. `OpenAI` takes at most four.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// What the model may call.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tool>,
+    /// Whether it must.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
+    /// JSON instead of prose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<OutputFormat>,
+    /// `low`, `medium`, `high` or what else the model knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// Lets Anthropic cache the instructions and the conversation up to the last message of the user. Other
+    /// providers cache by themselves.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cache_prompt: bool,
+    /// Further fields of the body, passed on untouched. None of them replaces what the fields above say.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
 }
 
-/// What a model answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who said a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Instructions from the program.
+    System,
+    /// The same, as newer models call it. Sent as `system` where a server may not know it.
+    Developer,
+    /// The person or program that asks.
+    User,
+    /// The model.
+    Assistant,
+    /// A tool that the model called.
+    Tool,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// Who said it.
+    pub role: Role,
+    /// What was said. Empty where an assistant only called tools.
+    #[serde(default)]
+    pub content: Content,
+    /// What the assistant called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Which call a tool answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+    /// Tells apart several who share a role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Message {
+    /// A message of text alone.
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        let content = Content::Text(text.into());
+        Self { role, content, tool_calls: Vec::new(), tool_call_id: None, name: None }
+    }
+}
+
+/// What a message holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Content {
+    /// Text alone.
+    Text(String),
+    /// Parts as `OpenAI` writes them, such as `{"type": "image_url", "image_url": {"url": "https://…"}}`.
+    Parts(Vec<Value>),
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
+}
+
+impl Content {
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Parts(parts) => parts.is_empty(),
+        }
+    }
+}
+
+/// What a model may call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// At most 64 letters, digits, `_` and `-`.
+    pub name: String,
+    /// What it does and when to call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// JSON Schema of its arguments.
+    #[serde(default = "no_arguments")]
+    pub parameters: Value,
+    /// Whether arguments must fit the schema exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+}
+
+fn no_arguments() -> Value {
+    serde_json::json!({"type": "object", "properties": {}})
+}
+
+/// Whether a model must call a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolChoice {
+    /// As it likes.
+    Auto,
+    /// Never.
+    None,
+    /// At least one.
+    Required,
+    /// This one.
+    Named(String),
+}
+
+/// A call that a model wants made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolCall {
+    /// What the tool's answer refers to.
+    pub id: String,
+    /// Which tool.
+    pub name: String,
+    /// JSON text as the model wrote it; a cut answer may end within it.
+    pub arguments: String,
+}
+
+/// How an answer is to be written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum OutputFormat {
+    /// Any JSON object.
+    Json,
+    /// JSON that fits a schema.
+    Schema {
+        /// Letters, digits, `_` and `-`.
+        name: String,
+        /// JSON Schema of the answer.
+        schema: Value,
+        /// Whether the provider must hold the model to it while it writes. Such schemas are more limited.
+        #[serde(default)]
+        strict: bool,
+    },
+}
+
+/// What a model answered: to its end, with text or calls of tools in it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChatAnswer {
-    /// The text; never empty.
+    /// The text. Empty only if there are calls of tools.
     pub text: String,
+    /// What the model wants called.
+    pub tool_calls: Vec<ToolCall>,
     /// The model that answered. It may have a more exact name than the one that was asked for.
     pub model: String,
-    /// Tokens of the request, if the provider counted them.
-    pub input_tokens: Option<u64>,
-    /// Tokens of the answer, if the provider counted them.
-    pub output_tokens: Option<u64>,
-    /// Why the answer ends, if the provider says so: `stop`, or `length` for one that was cut.
-    pub finish_reason: Option<String>,
+    /// What the provider calls this answer.
+    pub id: Option<String>,
+    /// Why it ends.
+    pub finish: Finish,
+    /// Tokens, as the provider counted them.
+    pub usage: Usage,
+    /// What the call cost in USD, if the provider itself says so.
+    pub cost_usd: Option<f64>,
+    /// From sending the request to the first piece of the answer. Absent if the answer came as a whole.
+    pub first_token: Option<Duration>,
     /// From sending the request to having read the answer.
     pub duration: Duration,
+    /// What the headers say about limits.
+    pub limits: LimitFacts,
+}
+
+/// Why an answer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The model was done.
+    Stop,
+    /// It was cut by `max_tokens`.
+    Length,
+    /// The model waits for tools.
+    ToolCalls,
+}
+
+impl Finish {
+    /// The word for records, which is the one that `OpenAI` uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+        }
+    }
+}
+
+/// Tokens, as a provider counted them. What it does not say is not made up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// All of the request, what came from a cache included.
+    pub input: Option<u64>,
+    /// All of the answer, reasoning included.
+    pub output: Option<u64>,
+    /// The part of the input that was read from the provider's cache.
+    pub cached: Option<u64>,
+    /// The part of the input that was written to it.
+    pub cache_written: Option<u64>,
+    /// The part of the output that nobody sees.
+    pub reasoning: Option<u64>,
 }
 
 /// Why there is no answer. Holds no key and no prompt.
@@ -74,65 +263,29 @@ pub struct ChatError {
     pub status: Option<u16>,
     /// For people.
     pub message: String,
-    /// How long the provider asked us to wait.
+    /// How long the provider asks us to wait. If it names no wait after a rate limit, this is when the limit that
+    /// is used up starts anew.
     pub retry_after: Option<Duration>,
+    /// What the headers say about limits.
+    pub limits: LimitFacts,
+    /// Of an answer that broke, as far as it was told.
+    pub usage: Usage,
+    /// Whether tokens may have been produced, and so be billed.
+    pub began: bool,
 }
 
-/// The parts of an answer's body that matter. Everything may be missing: servers differ.
-#[derive(Deserialize)]
-struct Body {
-    model: Option<String>,
-    #[serde(default)]
-    choices: Vec<Choice>,
-    usage: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    message: Option<Reply>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Reply {
-    content: Option<String>,
-    refusal: Option<String>,
-}
-
-/// Why a body that came with a status of success is no answer.
-pub(crate) type Rejected = (Class, &'static str);
-
-/// Takes the answer out of a body, or says why it is none.
-pub(crate) fn read_answer(body: Value, asked: &str, duration: Duration) -> Result<ChatAnswer, Rejected> {
-    let malformed = |why| (Class::MalformedOutput, why);
-    let body = Body::deserialize(body).map_err(|_| malformed("the answer is not a chat completion"))?;
-    let choice = body.choices.into_iter().next().ok_or(malformed("the answer holds no choice"))?;
-    let finish_reason = choice.finish_reason;
-    let reply = choice.message.ok_or(malformed("the answer holds no message"))?;
-    refused(finish_reason.as_deref(), reply.refusal.as_deref())?;
-    let text = reply.content.filter(|text| !text.is_empty()).ok_or(match finish_reason.as_deref() {
-        Some("length") => malformed("the model used up its tokens before it wrote any text"),
-        _ => malformed("the answer holds no text"),
-    })?;
-    let count = |name| body.usage.as_ref().and_then(|usage| usage.get(name)?.as_u64());
-    Ok(ChatAnswer {
-        text,
-        input_tokens: count("prompt_tokens"),
-        output_tokens: count("completion_tokens"),
-        model: body.model.unwrap_or_else(|| asked.to_owned()),
-        finish_reason,
-        duration,
-    })
-}
-
-fn refused(finish_reason: Option<&str>, refusal: Option<&str>) -> Result<(), Rejected> {
-    match finish_reason {
-        Some("content_filter") => Err((Class::ContentPolicy, "the answer was stopped by a content filter")),
-        Some("error") => Err((Class::Server, "the provider failed while it was answering")),
-        _ if refusal.is_some_and(|text| !text.is_empty()) => {
-            Err((Class::ContentPolicy, "the model refused to answer"))
+impl ChatError {
+    /// An error of which no more is known than this; nothing was produced.
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            status: None,
+            message: message.into(),
+            retry_after: None,
+            limits: LimitFacts::default(),
+            usage: Usage::default(),
+            began: false,
         }
-        _ => Ok(()),
     }
 }
 
@@ -142,45 +295,31 @@ mod tests {
 
     use super::*;
 
-    fn read(body: Value) -> Result<ChatAnswer, Rejected> {
-        read_answer(body, "asked", Duration::ZERO)
-    }
-
-    fn choice(message: &Value, finish_reason: &str) -> Value {
-        json!({"model": "m-1", "choices": [{"message": message, "finish_reason": finish_reason}]})
+    #[test]
+    fn a_request_is_read_as_people_write_it() {
+        let request: ChatRequest = serde_json::from_value(json!({
+            "model": "m",
+            "messages": [
+                {"role": "developer", "content": "be brief"},
+                {"role": "user", "content": [{"type": "text", "text": "hi"}]},
+                {"role": "assistant", "tool_calls": [{"id": "c1", "name": "f", "arguments": "{}"}]},
+                {"role": "tool", "tool_call_id": "c1", "content": "42"},
+            ],
+            "tools": [{"name": "f"}],
+            "tool_choice": {"named": "f"},
+            "format": {"schema": {"name": "n", "schema": {}}},
+            "extra": {"top_k": 5},
+        }))
+        .unwrap();
+        assert_eq!(request.messages[0], Message::text(Role::Developer, "be brief"));
+        assert!(request.messages[2].content.is_empty());
+        assert_eq!(request.tool_choice, Some(ToolChoice::Named("f".into())));
+        let again = serde_json::to_value(&request).unwrap();
+        assert_eq!(serde_json::from_value::<ChatRequest>(again).unwrap(), request);
     }
 
     #[test]
-    fn an_answer_keeps_its_model_its_counts_and_its_reason() {
-        let mut body = choice(&json!({"role": "assistant", "content": "cut off he"}), "length");
-        body["usage"] = json!({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10});
-        let answer = read(body).unwrap();
-        assert_eq!((answer.text.as_str(), answer.model.as_str()), ("cut off he", "m-1"));
-        assert_eq!((answer.input_tokens, answer.output_tokens), (Some(7), Some(3)));
-        assert_eq!(answer.finish_reason.as_deref(), Some("length"));
-    }
-
-    #[test]
-    fn what_the_server_does_not_say_is_not_made_up() {
-        let answer = read(json!({"choices": [{"message": {"content": "hi"}}]})).unwrap();
-        assert_eq!((answer.model.as_str(), answer.input_tokens, answer.finish_reason), ("asked", None, None));
-    }
-
-    #[test]
-    fn what_only_looks_like_an_answer_is_none() {
-        for (body, expected) in [
-            (json!([]), Class::MalformedOutput),
-            (json!({}), Class::MalformedOutput),
-            (json!({"choices": []}), Class::MalformedOutput),
-            (json!({"choices": [{}]}), Class::MalformedOutput),
-            (choice(&json!({"content": null}), "stop"), Class::MalformedOutput),
-            (choice(&json!({"content": ""}), "stop"), Class::MalformedOutput),
-            (choice(&json!({"content": null}), "length"), Class::MalformedOutput),
-            (choice(&json!({"content": "half an ans"}), "content_filter"), Class::ContentPolicy),
-            (choice(&json!({"content": "half an ans"}), "error"), Class::Server),
-            (choice(&json!({"content": null, "refusal": "I cannot"}), "stop"), Class::ContentPolicy),
-        ] {
-            assert_eq!(read(body.clone()).unwrap_err().0, expected, "{body}");
-        }
+    fn a_misspelt_field_is_refused() {
+        assert!(serde_json::from_value::<ChatRequest>(json!({"max_token": 3})).is_err());
     }
 }

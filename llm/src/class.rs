@@ -1,15 +1,12 @@
-//! Why a call failed, decided once and from structure alone.
+//! Why a call failed, and what is to be done about it.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
-use reqwest::{
-    StatusCode,
-    header::{HeaderMap, RETRY_AFTER},
-};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-/// Why a call to a model failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Why a call to a model failed. [`Class::policy`] says what follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
     /// The key was refused.
     Authentication,
@@ -17,9 +14,9 @@ pub enum Class {
     Permission,
     /// Too many requests or tokens in a span of time.
     RateLimit,
-    /// The account is out of credit.
+    /// The account is out of credit, or at a limit that lifts only much later.
     Quota,
-    /// The provider gave up waiting.
+    /// Connecting, the first token, the next piece or the whole took too long.
     Timeout,
     /// No connection, or it broke.
     Connection,
@@ -33,11 +30,33 @@ pub enum Class {
     ContentPolicy,
     /// The request is wrong, or the model is not known.
     BadRequest,
-    /// The answer could not be read or has no text.
+    /// The answer cannot be read, is none, or is not what was asked for.
     MalformedOutput,
+    /// Our own budget does not allow the call.
+    Budget,
+    /// We stopped the call.
+    Cancelled,
 }
 
 impl Class {
+    /// Every class, in the order of the table in [`Class::policy`].
+    pub const ALL: [Self; 14] = [
+        Self::Authentication,
+        Self::Permission,
+        Self::RateLimit,
+        Self::Quota,
+        Self::Timeout,
+        Self::Connection,
+        Self::Server,
+        Self::Overloaded,
+        Self::ContextLength,
+        Self::ContentPolicy,
+        Self::BadRequest,
+        Self::MalformedOutput,
+        Self::Budget,
+        Self::Cancelled,
+    ];
+
     /// The word for logs and records.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,6 +72,8 @@ impl Class {
             Self::ContentPolicy => "content_policy",
             Self::BadRequest => "bad_request",
             Self::MalformedOutput => "malformed_output",
+            Self::Budget => "budget",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -63,181 +84,33 @@ impl fmt::Display for Class {
     }
 }
 
-/// What a provider's error body says, whichever dialect it speaks.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ErrorBody {
-    /// `metadata.error_type`: what `OpenRouter` calls the error, whoever the provider behind it is.
-    pub error_type: Option<String>,
-    /// `code`: a word, or a number that repeats the HTTP status.
-    pub code: Option<String>,
-    /// `type`: a broader word.
-    pub kind: Option<String>,
-    /// Free text, for people only. May repeat parts of the request.
-    pub message: Option<String>,
-}
+/// A word that names no class.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no class of error is called like that: use authentication, permission, rate_limit, quota, timeout, connection, \
+     server, overloaded, context_length, content_policy, bad_request, malformed_output, budget or cancelled"
+)]
+pub struct UnknownClass;
 
-impl ErrorBody {
-    /// Finds the error in a body: `{"error": {…}}`, `{"error": "text"}`, or either in an array of one.
-    pub fn find(body: &Value) -> Option<Self> {
-        let body = body.as_array().and_then(|array| array.first()).unwrap_or(body);
-        match body.get("error")? {
-            Value::String(text) if !text.is_empty() => {
-                Some(Self { message: Some(text.clone()), ..Self::default() })
-            }
-            error @ Value::Object(_) => Some(Self {
-                error_type: word(error.pointer("/metadata/error_type")),
-                code: word(error.get("code")),
-                kind: word(error.get("type")),
-                message: word(error.get("message")),
-            }),
-            _ => None,
-        }
+impl FromStr for Class {
+    type Err = UnknownClass;
+
+    fn from_str(word: &str) -> Result<Self, UnknownClass> {
+        Self::ALL.into_iter().find(|class| class.as_str() == word).ok_or(UnknownClass)
     }
-
-    /// The words that a class is decided by, the most exact first.
-    fn words(&self) -> impl Iterator<Item = &str> {
-        [&self.error_type, &self.code, &self.kind].into_iter().filter_map(|word| word.as_deref())
-    }
-}
-
-/// A code may be a string or a number.
-fn word(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// Decides the class of a failed call.
-///
-/// Some words are more exact than any status (`insufficient_quota` comes with 429, `context_length_exceeded` with
-/// 400), so they come first. Then the status decides. An error inside HTTP 200 has no status of its own: its `code`
-/// may be one, else its broader words decide.
-pub fn classify(status: StatusCode, headers: &HeaderMap, error: &ErrorBody) -> Class {
-    let inner = || error.code.as_deref().and_then(|code| of_status(code.parse().ok()?, headers));
-    (error.words().find_map(of_exact_word))
-        .or_else(|| of_status(status.as_u16(), headers))
-        .or_else(inner)
-        .or_else(|| error.words().find_map(of_broad_word))
-        .unwrap_or(Class::Server)
-}
-
-/// Words that mean the same whatever the status.
-fn of_exact_word(word: &str) -> Option<Class> {
-    Some(match word {
-        "context_length_exceeded"
-        | "context_window_exceeded"
-        | "exceed_context_size_error"
-        | "model_context_window_exceeded"
-        | "token_limit_exceeded" => Class::ContextLength,
-        "insufficient_quota"
-        | "credit_balance_exhausted"
-        | "enforced_spend_limit_reached"
-        | "billing_error"
-        | "billing_hard_limit_reached"
-        | "billing_not_active"
-        | "payment_required" => Class::Quota,
-        "content_filter" | "content_policy_violation" | "refusal" => Class::ContentPolicy,
-        "invalid_api_key" => Class::Authentication,
-        _ => return None,
-    })
-}
-
-/// Words that providers also use loosely (`invalid_request_error` comes with 401 too), so a status outranks them.
-fn of_broad_word(word: &str) -> Option<Class> {
-    Some(match word {
-        "authentication" | "authentication_error" => Class::Authentication,
-        "permission_denied" | "permission_error" => Class::Permission,
-        "rate_limit_error" | "rate_limit_exceeded" => Class::RateLimit,
-        "overloaded_error" | "provider_overloaded" => Class::Overloaded,
-        "timeout" | "timeout_error" => Class::Timeout,
-        "invalid_prompt"
-        | "invalid_request"
-        | "invalid_request_error"
-        | "model_not_found"
-        | "not_found"
-        | "not_found_error"
-        | "payload_too_large"
-        | "unprocessable" => Class::BadRequest,
-        _ => return None,
-    })
-}
-
-/// What a status means; nothing if it is not one of failure.
-fn of_status(status: u16, headers: &HeaderMap) -> Option<Class> {
-    Some(match status {
-        401 => Class::Authentication,
-        // Without credit there is nothing to wait for; a provider that says when to come back means a short-term limit.
-        402 if headers.contains_key(RETRY_AFTER) => Class::RateLimit,
-        402 => Class::Quota,
-        403 => Class::Permission,
-        408 => Class::Timeout,
-        429 => Class::RateLimit,
-        503 | 529 => Class::Overloaded,
-        300..=499 => Class::BadRequest,
-        500..=599 => Class::Server,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn class(status: u16, headers: &[(&'static str, &'static str)], body: &Value) -> Class {
-        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        let error = ErrorBody::find(body).unwrap_or_default();
-        classify(StatusCode::from_u16(status).unwrap(), &headers.collect(), &error)
-    }
-
     #[test]
-    fn the_status_decides_when_no_exact_word_is_given() {
-        let none = json!({});
-        for (status, expected) in [
-            (302, Class::BadRequest),
-            (400, Class::BadRequest),
-            (401, Class::Authentication),
-            (402, Class::Quota),
-            (403, Class::Permission),
-            (404, Class::BadRequest),
-            (408, Class::Timeout),
-            (422, Class::BadRequest),
-            (429, Class::RateLimit),
-            (500, Class::Server),
-            (503, Class::Overloaded),
-            (529, Class::Overloaded),
-        ] {
-            assert_eq!(class(status, &[], &none), expected, "{status}");
+    fn every_class_has_one_word_that_finds_it_again() {
+        for class in Class::ALL {
+            assert_eq!(class.as_str().parse(), Ok(class));
+            assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
         }
-        assert_eq!(class(402, &[("retry-after", "3")], &none), Class::RateLimit);
-    }
-
-    #[test]
-    fn exact_words_outrank_the_status_and_broad_ones_do_not() {
-        let code = |code: &str| json!({"error": {"code": code, "type": "invalid_request_error"}});
-        assert_eq!(class(400, &[], &code("context_length_exceeded")), Class::ContextLength);
-        assert_eq!(class(429, &[], &code("insufficient_quota")), Class::Quota);
-        assert_eq!(class(400, &[], &code("content_policy_violation")), Class::ContentPolicy);
-        assert_eq!(class(401, &[], &code("whatever")), Class::Authentication);
-        let moderated =
-            json!({"error": {"code": 403, "metadata": {"error_type": "content_policy_violation"}}});
-        assert_eq!(class(403, &[], &moderated), Class::ContentPolicy);
-    }
-
-    #[test]
-    fn an_error_within_http_200_is_classified_by_what_it_says() {
-        assert_eq!(class(200, &[], &json!({"error": {"code": 429, "message": "m"}})), Class::RateLimit);
-        assert_eq!(class(200, &[], &json!({"error": {"code": "502"}})), Class::Server);
-        assert_eq!(class(200, &[], &json!({"error": {"type": "overloaded_error"}})), Class::Overloaded);
-        assert_eq!(class(200, &[], &json!({"error": "no such thing"})), Class::Server);
-    }
-
-    #[test]
-    fn free_text_is_never_looked_at() {
-        let body = json!({"error": {"message": "429 rate limit: insufficient_quota", "code": null}});
-        assert_eq!(class(400, &[], &body), Class::BadRequest);
+        assert_eq!("ratelimit".parse::<Class>(), Err(UnknownClass));
+        assert_eq!(format!("{:>7}", Class::Quota), "  quota");
     }
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use reqwest::{
-    Client, Response,
-    header::{DATE, HeaderMap, RETRY_AFTER},
+    Client, ClientBuilder, Response,
+    header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
 
@@ -15,7 +15,7 @@ use reqwest::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A longer wait than this is taken as this: it keeps a hostile header out of every later sum of times.
-const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
 
 /// The HTTP client could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -28,16 +28,23 @@ pub struct BuildError(reqwest::Error);
 
 /// Builds a client that verifies certificates against the machine's CA roots and treats redirects as told.
 pub fn http_client(redirects: Policy) -> Result<Client, BuildError> {
+    build(redirects, |client| client.connect_timeout(CONNECT_TIMEOUT))
+}
+
+/// The same with further settings. Over TLS it speaks HTTP/2 wherever the server offers it.
+pub(crate) fn build(
+    redirects: Policy,
+    settings: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> Result<Client, BuildError> {
     // An error means that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
+    let client = Client::builder()
         .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
         .redirect(redirects)
         // It would tell the next host the query of this one's address.
-        .referer(false)
-        .build()
-        .map_err(BuildError)
+        .referer(false);
+    settings(client).build().map_err(BuildError)
 }
 
 /// How long the other side asks us to wait: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date.
@@ -54,8 +61,18 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// Time until an HTTP date, counted from the answer's own date, so that our clock does not matter.
 fn until(then: &str, date: Option<&str>) -> Option<Duration> {
     let then = httpdate::parse_http_date(then).ok()?;
-    let now = date.and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or_else(local_clock);
-    Some(then.duration_since(now).unwrap_or_default())
+    Some(then.duration_since(now(date)).unwrap_or_default())
+}
+
+fn now(date: Option<&str>) -> SystemTime {
+    date.and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or_else(local_clock)
+}
+
+/// An answer's own date in milliseconds of the epoch; by our clock, if it has none.
+pub(crate) fn now_millis(date: Option<&HeaderValue>) -> i64 {
+    let now = now(date.and_then(|date| date.to_str().ok()));
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[expect(clippy::disallowed_methods, reason = "an answer without a date leaves no other clock")]

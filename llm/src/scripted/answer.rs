@@ -1,131 +1,115 @@
-//! What the stand-in makes of a request: checks it as a hosted model does, then answers from what it counted.
+//! From a request and what the scenario says of it to what goes over the wire.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use super::{MARK, failure::Failure};
+use axum::http::HeaderValue;
+use serde_json::json;
 
-/// How many characters count as one token. Near enough to real ones for English.
-const TOKEN: usize = 4;
+use super::{
+    ask::{Ask, Chat, Prefix, Vectors, Want},
+    embed,
+    fault::{self, About, Fault},
+    plan::{Bill, Plan},
+    reply::{Cached, reply},
+    scenario::{
+        Scenario,
+        answer::{Answer, Style, What},
+    },
+    trouble,
+};
 
-/// A request that passed the checks.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) model: String,
-    texts: Vec<String>,
-    max_tokens: Option<usize>,
-}
+/// Characters in a streamed piece, unless said otherwise: four tokens.
+const CHUNK: usize = 16;
 
-impl Request {
-    pub(super) fn read(body: &[u8]) -> Result<Self, Failure> {
-        let invalid = Failure::invalid;
-        let body: Value = serde_json::from_slice(body)
-            .map_err(|_| invalid(None, None, "We could not parse the JSON body of your request."))?;
-        let model = body.get("model").and_then(Value::as_str).filter(|model| !model.is_empty());
-        let model =
-            model.ok_or_else(|| invalid(Some("model"), None, "You must provide a model parameter."))?;
-        if body.get("stream").is_some_and(|stream| stream == true) {
-            return Err(invalid(Some("stream"), Some("unsupported_value"), "The stand-in does not stream."));
+/// The answer, with the headers that the scenario wants.
+pub(crate) fn answer(
+    scenario: &Scenario,
+    ask: &Ask,
+    scripted: Option<&Answer>,
+    window: Option<u64>,
+    cached: impl FnOnce(Option<Prefix>) -> Cached,
+    id: &str,
+) -> Plan {
+    let style = scripted.and_then(|answer| answer.manner.style).or(scenario.style).unwrap_or(Style::Openai);
+    let about = About { model: &ask.model, input_tokens: ask.input_tokens, window, style };
+    let mut plan = match failure(ask, scripted, about) {
+        Some(Trouble::Failure(failure)) => Plan::failure(&failure, ask.format, id),
+        Some(Trouble::Body(plan)) => plan,
+        None => {
+            let fault = fault_of(ask, scripted);
+            match &ask.want {
+                Want::Chat(asked) => {
+                    let reply = reply(ask, asked, scripted, style, cached(asked.prefix));
+                    chat(scenario, ask, asked, scripted, fault.as_ref(), reply)
+                }
+                Want::Vectors(vectors) => embeddings(ask, vectors, scripted, fault.as_ref()),
+                Want::Count => Plan::json(&json!({"input_tokens": ask.input_tokens})),
+            }
         }
-        check_temperature(body.get("temperature"))?;
-        Ok(Self { model: model.to_owned(), texts: texts(&body)?, max_tokens: max_tokens(&body)? })
-    }
+    };
+    plan.headers.extend(scripted.iter().flat_map(|answer| answer.manner.headers.0.iter().cloned()));
+    plan
+}
 
-    pub(super) fn answer(&self) -> Value {
-        let (text, finish_reason) = self.text();
-        let prompt: usize = self.texts.iter().map(|text| tokens(text)).sum();
-        let completion = tokens(&text);
-        json!({
-            "id": format!("chatcmpl-scripted-{:016x}", self.fingerprint()),
-            "object": "chat.completion",
-            // The same request gets the same answer, to the byte.
-            "created": 0,
-            "model": self.model,
-            "choices": [{
-                "index": 0,
-                "message": {"role": "assistant", "content": text, "refusal": null},
-                "logprobs": null,
-                "finish_reason": finish_reason,
-            }],
-            "usage": {
-                "prompt_tokens": prompt,
-                "completion_tokens": completion,
-                "total_tokens": prompt + completion,
-            },
-        })
-    }
+enum Trouble {
+    Failure(super::failure::Failure),
+    Body(Plan),
+}
 
-    fn text(&self) -> (String, &'static str) {
-        let last = self.texts.last().map_or("", String::as_str);
-        let (words, lines) = (last.split_whitespace().count(), last.lines().count());
-        let first = last.lines().next().unwrap_or_default();
-        let text =
-            format!("{MARK} I am no model. I got {words} words in {lines} lines. The first line: {first}");
-        match self.max_tokens.map(|most| most.saturating_mul(TOKEN)) {
-            Some(most) if text.chars().count() > most => (text.chars().take(most).collect(), "length"),
-            _ => (text, "stop"),
-        }
+/// An error answer, if the prompt is too long, or the scenario or the model's name wants one.
+fn failure(ask: &Ask, scripted: Option<&Answer>, about: About<'_>) -> Option<Trouble> {
+    if about.window.is_some_and(|window| ask.input_tokens > window) {
+        return Some(Trouble::Failure(fault::context_length(about)));
     }
+    if let Some(What::Body { status, content_type, text }) = scripted.map(|answer| &answer.what) {
+        let content_type =
+            HeaderValue::try_from(content_type).unwrap_or(HeaderValue::from_static("application/json"));
+        return Some(Trouble::Body(Plan::whole(*status, content_type, text.clone().into())));
+    }
+    fault_of(ask, scripted)?.failure(about).map(Trouble::Failure)
+}
 
-    /// FNV-1a: it need only be the same on every machine and with every compiler.
-    fn fingerprint(&self) -> u64 {
-        let parts = [&self.model].into_iter().chain(&self.texts);
-        let bytes = parts.flat_map(|part| part.bytes().chain([0xff]));
-        bytes
-            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// What goes wrong; a scenario's answer comes before the model's name.
+fn fault_of(ask: &Ask, scripted: Option<&Answer>) -> Option<Fault> {
+    match scripted.map(|answer| &answer.what) {
+        Some(What::Fault(fault)) => Some(fault.clone()),
+        None | Some(What::Default) => Fault::of_model(&ask.model),
+        Some(_) => None,
     }
 }
 
-fn tokens(text: &str) -> usize {
-    text.chars().count().div_ceil(TOKEN)
-}
-
-fn check_temperature(value: Option<&Value>) -> Result<(), Failure> {
-    match value.filter(|value| !value.is_null()).map(Value::as_f64) {
-        None => Ok(()),
-        Some(Some(value)) if (0.0..=2.0).contains(&value) => Ok(()),
-        Some(_) => Err(Failure::invalid(
-            Some("temperature"),
-            None,
-            "Invalid 'temperature': expected a number between 0 and 2.",
-        )),
+fn chat(
+    scenario: &Scenario,
+    ask: &Ask,
+    asked: &Chat,
+    scripted: Option<&Answer>,
+    fault: Option<&Fault>,
+    reply: super::reply::Reply,
+) -> Plan {
+    let manner = scripted.map(|answer| &answer.manner);
+    let chunk = manner.and_then(|manner| manner.chunk).or(scenario.chunk).unwrap_or(CHUNK);
+    let rate = manner.and_then(|manner| manner.tokens_per_second).or(scenario.tokens_per_second);
+    // Four characters are a token, in a stream as in the counts.
+    let pace = rate.map_or(Duration::ZERO, |rate| {
+        Duration::try_from_secs_f64(chunk as f64 / 4.0 / rate).unwrap_or(Duration::from_secs(3600))
+    });
+    match fault {
+        Some(fault) => trouble::chat(ask, asked, fault, reply, (chunk, pace)),
+        None => trouble::send(ask, asked, &reply, (chunk, pace)),
     }
 }
 
-fn max_tokens(body: &Value) -> Result<Option<usize>, Failure> {
-    let mut given = ["max_tokens", "max_completion_tokens"].into_iter().filter_map(|name| body.get(name));
-    let Some(value) = given.find(|value| !value.is_null()) else { return Ok(None) };
-    let most = value.as_u64().filter(|most| *most > 0).ok_or_else(|| {
-        let message = "Invalid 'max_tokens': expected an integer of at least 1.";
-        Failure::invalid(Some("max_tokens"), None, message)
-    })?;
-    Ok(Some(usize::try_from(most).unwrap_or(usize::MAX)))
-}
-
-fn texts(body: &Value) -> Result<Vec<String>, Failure> {
-    let messages = body.get("messages").and_then(Value::as_array).filter(|messages| !messages.is_empty());
-    let wrong = "Invalid 'messages': expected a non-empty array of messages.";
-    let messages = messages.ok_or_else(|| Failure::invalid(Some("messages"), None, wrong))?;
-    messages.iter().map(|message| text_of(message).ok_or_else(wrong_message)).collect()
-}
-
-fn wrong_message() -> Failure {
-    let message =
-        "Invalid 'messages': each needs a role (system, developer, user, assistant, tool) and a content.";
-    Failure::invalid(Some("messages"), None, message)
-}
-
-/// A message's text; of a list of parts, the texts among them. An assistant that called tools has none.
-fn text_of(message: &Value) -> Option<String> {
-    let role = message.get("role")?.as_str()?;
-    if !["system", "developer", "user", "assistant", "tool"].contains(&role) {
-        return None;
+fn embeddings(ask: &Ask, vectors: &Vectors, scripted: Option<&Answer>, fault: Option<&Fault>) -> Plan {
+    let model = scripted.and_then(|answer| answer.model.as_deref()).unwrap_or(&ask.model);
+    let input = scripted.and_then(|answer| answer.usage.input).unwrap_or(ask.input_tokens);
+    let mut body = embed::answer(model, vectors, input);
+    let cost = scripted.and_then(|answer| answer.cost);
+    if let Some(cost) = cost {
+        body["usage"]["cost"] = json!(cost);
     }
-    match message.get("content") {
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(Value::Array(parts)) => {
-            Some(parts.iter().filter_map(|part| part.get("text")?.as_str()).collect::<Vec<_>>().join("\n"))
-        }
-        None | Some(Value::Null) if role == "assistant" => Some(String::new()),
-        _ => None,
-    }
+    let plan = match fault {
+        Some(fault) => trouble::body(ask.format, trouble::emptied(body, fault), fault),
+        None => Plan::json(&body),
+    };
+    plan.billed(Bill { input, output: 0, cost: cost.unwrap_or(0.0) })
 }
