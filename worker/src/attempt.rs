@@ -14,7 +14,7 @@ use windlass_shared::{
 use crate::{
     catalog::Known,
     decide::{Outcome, decide},
-    executor::{Failure, Job, Progress},
+    executor::{Carry, Failure, Job, Progress},
     node::Node,
     running::Cause,
 };
@@ -56,6 +56,12 @@ fn decode(task: &TaskRecord, progress: Progress) -> Result<Job, Failure> {
         attempt: task.attempt,
         payload,
         submitted: None,
+        tenant: task.tenant.clone(),
+        batch: task.batch.clone(),
+        priority: task.priority,
+        waits: task.waits,
+        ledger: task.ledger.clone(),
+        carry: Carry::default(),
         metadata: task.options.metadata.clone(),
         progress,
     })
@@ -68,15 +74,21 @@ async fn execute(job: &Job, known: &Known, timeout: Duration, stopped: oneshot::
     tokio::select! {
         biased;
         // Nobody holds the other end any more: a later attempt took this one's place.
-        cause = stopped => Outcome::Stopped(cause.unwrap_or(Cause::Lost)),
+        cause = stopped => Outcome::Stopped(cause.unwrap_or(Cause::Lost), job.carry.get()),
         ended = tokio::time::timeout(timeout, guarded) => match ended {
             Ok(Ok(Ok(result))) => Outcome::Done(result),
             Ok(Ok(Err(failure))) => Outcome::Failed(failure),
-            Ok(Err(panic)) => Outcome::Failed(Failure::new(ErrorClass::Panic, panic_text(panic.as_ref()))),
-            Err(_) => Outcome::Failed(Failure::new(
-                ErrorClass::Timeout,
-                format!("the attempt took longer than {}", windlass_shared::model::time::human(timeout)),
-            )),
+            Ok(Err(panic)) => Outcome::Failed(Failure {
+                ledger: job.carry.get(),
+                ..Failure::new(ErrorClass::Panic, panic_text(panic.as_ref()))
+            }),
+            Err(_) => Outcome::Failed(Failure {
+                ledger: job.carry.get(),
+                ..Failure::new(
+                    ErrorClass::Timeout,
+                    format!("the attempt took longer than {}", windlass_shared::model::time::human(timeout)),
+                )
+            }),
         },
     }
 }
@@ -118,6 +130,6 @@ fn log(task: &TaskRecord, outcome: &Outcome) {
                 "this node does not know the task's type; is it declared in the configuration?"
             );
         }
-        Outcome::Stopped(cause) => tracing::info!(?cause, "the attempt was stopped"),
+        Outcome::Stopped(cause, _) => tracing::info!(?cause, "the attempt was stopped"),
     }
 }

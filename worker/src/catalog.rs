@@ -11,7 +11,11 @@ use windlass_shared::{
     model::{TaskRecord, retry::RetryPolicy, time::parse_duration},
 };
 
-use crate::{built_in, executor::Executor};
+use crate::{
+    built_in::{self, NotBuilt},
+    executor::Executor,
+    gateway::Gateway,
+};
 
 /// A task type.
 pub(crate) struct Known {
@@ -36,18 +40,25 @@ impl Catalog {
     pub(crate) fn new(
         config: &Config,
         handlers: BTreeMap<String, Arc<dyn Executor>>,
+        gateway: &Arc<Gateway>,
     ) -> Result<Self, Vec<String>> {
         let mut types = HashMap::new();
         let mut faults = Vec::new();
         for name in config.type_names() {
             let Some(spec) = config.type_spec(&name) else { continue };
-            match built_in::build(&spec, config) {
+            match built_in::build(name.as_str(), &spec, config, gateway) {
                 Ok(executor) => drop(types.insert(name.to_string(), Known::new(executor, &spec, config))),
                 // A machine without CA certificates still runs what needs none; only what was asked for is a fault.
-                Err(why) if !config.types.contains_key(&name) => {
+                Err(NotBuilt::Faults(why)) if !config.types.contains_key(&name) => {
+                    let why = why.join("; ");
                     tracing::warn!(r#type = %name, %why, "this node does not offer a built-in type");
                 }
-                Err(why) => faults.push(format!("types.{name}: {why}")),
+                Err(NotBuilt::Unavailable(why)) => {
+                    tracing::error!(r#type = %name, %why, "this node does not offer a type; the others run");
+                }
+                Err(NotBuilt::Faults(why)) => {
+                    faults.extend(why.into_iter().map(|why| format!("types.{name}: {why}")));
+                }
             }
         }
         for (name, executor) in handlers {

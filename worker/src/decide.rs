@@ -11,7 +11,10 @@ use windlass_shared::{
     store::Settle,
 };
 
-use crate::{executor::Failure, running::Cause};
+use crate::{
+    executor::{Failure, Next},
+    running::Cause,
+};
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -25,8 +28,8 @@ pub(crate) enum Outcome {
         /// Nobody knew it for a minute, and no live node does.
         given_up: bool,
     },
-    /// It was stopped from outside.
-    Stopped(Cause),
+    /// It was stopped from outside; with what the next attempt must know.
+    Stopped(Cause, String),
 }
 
 /// A task whose type a node does not know is handed back for this long, so that another can take it.
@@ -70,18 +73,25 @@ pub(crate) fn decide(
             settle(State::Completed, Reason::Completed, none, None, result.get().to_owned())
         }
         Outcome::Failed(failure) => {
-            let verdict = if failure.permanent {
-                Verdict::Permanent
-            } else {
-                policy.decide(failure.class, task.retries, failure.retry_after, jitter)
-            };
+            let ledger = failure.ledger;
             let error = Some((failure.class, failure.message));
+            let verdict = match failure.next {
+                Next::Wait { wait, budget } => {
+                    let reason = if budget { Reason::OverBudget } else { Reason::RateLimited };
+                    return settle(State::Scheduled, reason, wait, error, ledger);
+                }
+                Next::Escalate(draft) => {
+                    return settle(State::Blocked, Reason::Escalated, none, error, draft);
+                }
+                Next::Never => Verdict::Permanent,
+                Next::Policy => policy.decide(failure.class, task.retries, failure.retry_after, jitter),
+            };
             match verdict {
                 Verdict::RetryAfter(delay) => {
-                    settle(State::Scheduled, Reason::Retrying, delay, error, String::new())
+                    settle(State::Scheduled, Reason::Retrying, delay, error, ledger)
                 }
-                Verdict::Exhausted => settle(State::Failed, Reason::Exhausted, none, error, String::new()),
-                Verdict::Permanent => settle(State::Failed, Reason::Failed, none, error, String::new()),
+                Verdict::Exhausted => settle(State::Failed, Reason::Exhausted, none, error, ledger),
+                Verdict::Permanent => settle(State::Failed, Reason::Failed, none, error, ledger),
             }
         }
         Outcome::UnknownType { given_up: false } => {
@@ -100,13 +110,13 @@ pub(crate) fn decide(
                 String::new(),
             )
         }
-        Outcome::Stopped(Cause::Cancelled) => {
+        Outcome::Stopped(Cause::Cancelled, _) => {
             settle(State::Cancelled, Reason::Cancelled, none, None, String::new())
         }
-        Outcome::Stopped(Cause::HandBack) => {
-            settle(State::Pending, Reason::Interrupted, none, None, String::new())
+        Outcome::Stopped(Cause::HandBack, ledger) => {
+            settle(State::Pending, Reason::Interrupted, none, None, ledger)
         }
-        Outcome::Stopped(Cause::Lost) => None,
+        Outcome::Stopped(Cause::Lost, _) => None,
     }
 }
 
@@ -140,19 +150,23 @@ mod tests {
     fn each_outcome_has_one_consequence() {
         let raw = |text: &str| RawValue::from_string(text.into()).unwrap();
         let failed = |class| Outcome::Failed(Failure::new(class, "x"));
-        let permanent =
-            Outcome::Failed(Failure { permanent: true, ..Failure::new(ErrorClass::ExitCode, "x") });
+        let permanent = Outcome::Failed(Failure::new(ErrorClass::ExitCode, "x").permanent());
+        let then = |next| Outcome::Failed(Failure { next, ..Failure::new(ErrorClass::RateLimit, "x") });
+        let wait = |budget| then(Next::Wait { wait: Duration::from_secs(9), budget });
         for (outcome, expected) in [
             (Outcome::Done(raw("1")), Some((State::Completed, Reason::Completed))),
             (Outcome::Done(raw("\"a long result\"")), Some((State::Failed, Reason::Failed))),
             (failed(ErrorClass::Timeout), Some((State::Scheduled, Reason::Retrying))),
             (failed(ErrorClass::BadRequest), Some((State::Failed, Reason::Failed))),
             (permanent, Some((State::Failed, Reason::Failed))),
+            (wait(false), Some((State::Scheduled, Reason::RateLimited))),
+            (wait(true), Some((State::Scheduled, Reason::OverBudget))),
+            (then(Next::Escalate("{}".into())), Some((State::Blocked, Reason::Escalated))),
             (Outcome::UnknownType { given_up: false }, Some((State::Scheduled, Reason::UnknownType))),
             (Outcome::UnknownType { given_up: true }, Some((State::Failed, Reason::Failed))),
-            (Outcome::Stopped(Cause::Cancelled), Some((State::Cancelled, Reason::Cancelled))),
-            (Outcome::Stopped(Cause::HandBack), Some((State::Pending, Reason::Interrupted))),
-            (Outcome::Stopped(Cause::Lost), None),
+            (Outcome::Stopped(Cause::Cancelled, String::new()), Some((State::Cancelled, Reason::Cancelled))),
+            (Outcome::Stopped(Cause::HandBack, String::new()), Some((State::Pending, Reason::Interrupted))),
+            (Outcome::Stopped(Cause::Lost, String::new()), None),
         ] {
             let shown = format!("{outcome:?}");
             assert_eq!(decided(outcome), expected, "{shown}");

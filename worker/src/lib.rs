@@ -19,14 +19,20 @@
 //! ```
 
 mod attempt;
+#[doc(hidden)]
+pub mod bench;
 mod built_in;
 mod catalog;
 mod decide;
 mod dispatch;
+#[cfg(feature = "embedded")]
+mod embedded;
 pub mod executor;
+mod gateway;
 mod handler;
 mod loops;
 mod node;
+pub mod pipeline;
 mod run_file;
 mod running;
 mod shutdown;

@@ -16,6 +16,7 @@ use crate::{
     catalog::Catalog,
     dispatch::Dispatcher,
     executor::Executor,
+    gateway::{Gateway, refresh},
     loops::{beat, bell, inbox},
     node::{Limits, Node, Phase, Served},
     run_file::{self, RunFile},
@@ -64,7 +65,8 @@ pub fn connect(config: &Config) -> Connect {
 
 /// Checks what the configuration says of task types, templates included, as the start of a worker does.
 pub fn check_types(config: &Config) -> Result<(), WorkerError> {
-    Catalog::new(config, BTreeMap::new()).map(drop).map_err(|faults| ConfigFaults(faults).into())
+    let gateway = Arc::new(Gateway::new(config).map_err(ConfigFaults)?);
+    Catalog::new(config, BTreeMap::new(), &gateway).map(drop).map_err(|faults| ConfigFaults(faults).into())
 }
 
 /// For health checks: a worker runs on this machine, and its heartbeat reaches Redis.
@@ -103,11 +105,16 @@ impl Worker {
     /// Runs until told to leave by a signal or a command, and what it held is settled or handed back.
     pub async fn run(self) -> Result<(), WorkerError> {
         let signals = Signals::listen()?;
-        let catalog = Catalog::new(&self.config, self.handlers).map_err(ConfigFaults)?;
+        let gateway = Arc::new(Gateway::new(&self.config).map_err(ConfigFaults)?);
+        let catalog = Catalog::new(&self.config, self.handlers, &gateway).map_err(ConfigFaults)?;
         let connect = connect(&self.config);
         let store = connect.open().await?;
         store.server().await?.check(self.config.redis.allow_eviction)?;
         store.agree_on_protocol().await?;
+        gateway.connect(store.gate());
+        for why in gateway.unusable().values() {
+            tracing::warn!(%why, "a provider of models cannot be called");
+        }
         let (node, hints) = assemble(&self.config, catalog, store).await?;
         // Only the health check needs it: a worker without a writable folder still runs what needs none.
         let dir = &self.config.worker.workspace;
@@ -124,7 +131,10 @@ impl Worker {
             slots = node.limits.concurrency,
             "the worker is ready"
         );
-        live(node, connect, signals, hints).await
+        let catalog_of_models = tokio::spawn(refresh::run(gateway));
+        let ended = live(node, connect, signals, hints).await;
+        catalog_of_models.abort();
+        ended
     }
 }
 

@@ -177,8 +177,7 @@ impl CommandExecutor {
         if let Some(name) = extra.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
             return Err(Failure::bad_request(format!("variable name {name:?} in `env` is not valid")));
         }
-        let allowed = ENV.into_iter().chain(self.options.env_allow.iter().map(String::as_str));
-        let passed = allowed.filter_map(|name| Some((name.into(), env::var_os(name)?)));
+        let passed = inherited(&self.options.env_allow);
         let extra = extra.iter().map(|(name, value)| (name.into(), value.into()));
         let ours = [
             ("WINDLASS_TASK_ID", job.reference.id.as_str().into()),
@@ -187,7 +186,7 @@ impl CommandExecutor {
             ("WINDLASS_WORKSPACE", workspace.into()),
         ];
         // The later ones win.
-        Ok(passed.chain(extra).chain(ours.map(|(name, value)| (name.into(), value))).collect())
+        Ok(passed.into_iter().chain(extra).chain(ours.map(|(name, value)| (name.into(), value))).collect())
     }
 
     /// The exit code if it means success, else the failure that it means.
@@ -217,6 +216,12 @@ impl CommandExecutor {
     }
 }
 
+/// What commands see of the worker's environment: the usual variables, and those of `allow`.
+pub(crate) fn inherited(allow: &[String]) -> BTreeMap<OsString, OsString> {
+    let allowed = ENV.into_iter().chain(allow.iter().map(String::as_str));
+    allowed.filter_map(|name| Some((name.into(), env::var_os(name)?))).collect()
+}
+
 /// What goes to standard input.
 fn stdin(payload: &Payload, job: &Job) -> Result<Vec<u8>, Failure> {
     let Some(given) = &payload.stdin else {
@@ -239,7 +244,7 @@ fn task(job: &Job) -> Result<Vec<u8>, Failure> {
 }
 
 /// The end of standard error, where the reason stands.
-fn quoted(stderr: &str) -> String {
+pub(crate) fn quoted(stderr: &str) -> String {
     let text = stderr.trim();
     let start = text.char_indices().rev().nth(QUOTED - 1).map_or(0, |(at, _)| at);
     if text.is_empty() { String::new() } else { format!(": {}", &text[start..]) }
@@ -251,7 +256,7 @@ async fn collected(workspace: &Workspace, globs: GlobSet) -> Result<BTreeMap<Str
 }
 
 /// Work on files, away from the runtime's threads.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work)

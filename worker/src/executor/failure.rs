@@ -4,6 +4,25 @@ use std::{fmt, time::Duration};
 
 use windlass_shared::model::ErrorClass;
 
+/// What happens after a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Next {
+    /// The policy of the class decides.
+    #[default]
+    Policy,
+    /// Trying again cannot help, whatever the class says.
+    Never,
+    /// The task gives its slot back for this long and no attempt is charged: a limit, or a spent budget.
+    Wait {
+        /// For how long.
+        wait: Duration,
+        /// For a budget's next window.
+        budget: bool,
+    },
+    /// People decide about this draft, JSON text.
+    Escalate(String),
+}
+
 /// Why an attempt failed, and what the other side said about trying again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -13,14 +32,16 @@ pub struct Failure {
     pub message: String,
     /// How long the other side asked us to wait.
     pub retry_after: Option<Duration>,
-    /// Trying again cannot help, whatever the class says.
-    pub permanent: bool,
+    /// What happens now.
+    pub next: Next,
+    /// What the next attempt must know of this one, JSON text; empty: nothing. See [`super::Job::ledger`].
+    pub ledger: String,
 }
 
 impl Failure {
     /// A failure of this class.
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), retry_after: None, permanent: false }
+        Self { class, message: message.into(), retry_after: None, next: Next::Policy, ledger: String::new() }
     }
 
     /// The payload or the type's configuration is wrong.
@@ -42,7 +63,22 @@ impl Failure {
     /// Never to be tried again.
     #[must_use]
     pub fn permanent(self) -> Self {
-        Self { permanent: true, ..self }
+        Self { next: Next::Never, ..self }
+    }
+
+    /// What waits, waits for the next window of a budget.
+    #[must_use]
+    pub fn for_budget(self) -> Self {
+        match self.next {
+            Next::Wait { wait, .. } => Self { next: Next::Wait { wait, budget: true }, ..self },
+            next => Self { next, ..self },
+        }
+    }
+
+    /// Gives the slot back for so long, for a limit.
+    #[must_use]
+    pub fn wait(self, wait: Duration) -> Self {
+        Self { next: Next::Wait { wait, budget: false }, ..self }
     }
 }
 

@@ -11,6 +11,7 @@
 //! The class of a failure comes from the status, or from where the call broke. A message shows scheme, host and path
 //! of the address; never its query, a user name or password in it, or the value of a header.
 
+mod guard;
 mod hosts;
 mod target;
 
@@ -29,6 +30,7 @@ use windlass_llm::{
 };
 use windlass_shared::model::ErrorClass;
 
+pub(crate) use self::guard::Guard;
 use self::{hosts::Hosts, target::Target};
 use super::{Executor, Failure, Job, json};
 
@@ -53,6 +55,7 @@ pub struct HttpExecutor {
     client: Client,
     hosts: Hosts,
     max_response: usize,
+    guard: Option<Guard>,
 }
 
 #[derive(Deserialize)]
@@ -79,11 +82,21 @@ impl Executor for HttpExecutor {
         let payload: Payload = job.read_payload()?;
         let target = Target::read(payload.method.as_deref(), &payload.url, &payload.headers)?;
         self.hosts.check(&target.url).map_err(|refused| Failure::bad_request(target.failed(&refused)))?;
+        let call = async { self.call(&target, &payload).await };
+        match &self.guard {
+            Some(guard) => guard.around(&target.url, call).await,
+            None => call.await,
+        }
+    }
+}
+
+impl HttpExecutor {
+    async fn call(&self, target: &Target, payload: &Payload) -> Result<Box<RawValue>, Failure> {
         let request = self.client.request(target.method.clone(), target.url.clone());
-        let request = with_body(request.headers(target.headers.clone()), payload.body.as_deref(), &target);
-        let response = request.send().await.map_err(|error| unsent(&target, error))?;
+        let request = with_body(request.headers(target.headers.clone()), payload.body.as_deref(), target);
+        let response = request.send().await.map_err(|error| unsent(target, error))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = self.read(response, &target).await?;
+        let body = self.read(response, target).await?;
         if !expected(status, payload.expect_status.as_deref()) {
             let message = target.failed(&format!("HTTP {}{}", status.as_u16(), target.excerpt(&body)));
             return Err(Failure::new(class_of(status), message).retry_after(retry_after(&headers)));
@@ -91,14 +104,18 @@ impl Executor for HttpExecutor {
         let body = json::parse(&body).map_or_else(|| json::text(&body), Ok)?;
         json::result(&Answer { status: status.as_u16(), headers: listed(&headers), body })
     }
-}
 
-impl HttpExecutor {
     /// Calls services as `options` say.
     pub fn new(options: HttpOptions) -> Result<Self, BuildError> {
         let hosts = Hosts::new(options.allowed_hosts);
         let client = http_client(hosts.redirects())?;
-        Ok(Self { client, hosts, max_response: options.max_response })
+        Ok(Self { client, hosts, max_response: options.max_response, guard: None })
+    }
+
+    /// Leaves hosts alone that fail, as the whole fleet does.
+    #[must_use]
+    pub(crate) fn guarded(self, guard: Guard) -> Self {
+        Self { guard: Some(guard), ..self }
     }
 
     async fn read(&self, response: Response, target: &Target) -> Result<Vec<u8>, Failure> {

@@ -11,22 +11,24 @@ pub mod command;
 mod failure;
 pub mod http;
 mod json;
-pub mod llm;
+pub(crate) mod llm;
 pub mod noop;
-mod process;
+pub(crate) mod process;
 mod progress;
 pub mod sleep;
 mod stderr;
 pub mod template;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use windlass_shared::model::{TaskRef, TypeName};
+use windlass_shared::model::{Priority, TaskRef, TypeName};
 
-pub use failure::Failure;
+pub use failure::{Failure, Next};
 pub use progress::Progress;
 
 /// One attempt of one task, as an executor sees it.
@@ -42,6 +44,18 @@ pub struct Job {
     pub payload: Box<RawValue>,
     /// What was submitted, where a template stands in between; the payload itself otherwise.
     pub submitted: Option<Box<RawValue>>,
+    /// Whose work it is.
+    pub tenant: Option<String>,
+    /// The batch that it belongs to.
+    pub batch: Option<String>,
+    /// Its priority.
+    pub priority: Priority,
+    /// How often it gave its slot back to wait for a limit.
+    pub waits: u32,
+    /// What earlier attempts left in [`Failure::ledger`].
+    pub ledger: Option<String>,
+    /// What the next attempt must know of this one, should it be ended from outside.
+    pub carry: Carry,
     /// What the submitter attached for their own use.
     pub metadata: Option<Box<RawValue>>,
     /// Where to report progress.
@@ -58,6 +72,23 @@ impl Job {
     /// The payload as it was submitted.
     pub fn submitted(&self) -> &RawValue {
         self.submitted.as_ref().unwrap_or(&self.payload)
+    }
+}
+
+/// What the next attempt is told of one that was ended from outside (its time-out, a hand-back, a panic), which cannot
+/// say it in [`Failure::ledger`]. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Carry(Arc<Mutex<String>>);
+
+impl Carry {
+    /// Replaces what would be told, JSON text.
+    pub fn set(&self, ledger: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ledger;
+    }
+
+    /// What is to be told; empty: nothing.
+    pub fn get(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -29,26 +29,26 @@ use super::{Failure, Progress, stderr::Stderr};
 const GRACE: Duration = Duration::from_secs(1);
 
 /// What to run.
-pub(super) struct Program<'a> {
+pub(crate) struct Program<'a> {
     /// The program and its arguments; no shell is involved.
-    pub(super) argv: &'a [String],
+    pub(crate) argv: &'a [String],
     /// The whole environment.
-    pub(super) env: BTreeMap<OsString, OsString>,
-    pub(super) directory: &'a Path,
-    pub(super) stdin: &'a [u8],
+    pub(crate) env: BTreeMap<OsString, OsString>,
+    pub(crate) directory: &'a Path,
+    pub(crate) stdin: &'a [u8],
     /// Bytes of stdout, and of stderr.
-    pub(super) max_output: usize,
+    pub(crate) max_output: usize,
 }
 
 /// What is left of a process that ended by itself.
-pub(super) struct Ended {
-    pub(super) status: ExitStatus,
-    pub(super) stdout: Vec<u8>,
-    pub(super) stderr: String,
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 /// Runs a program to its end. Dropping the future kills it and all that it started.
-pub(super) async fn run(program: &Program<'_>, progress: &Progress) -> Result<Ended, Failure> {
+pub(crate) async fn run(program: &Program<'_>, progress: &Progress) -> Result<Ended, Failure> {
     let (mut child, group) = spawn(program)?;
     let (mut stdout, mut stderr) = (Vec::new(), Stderr::new(program.max_output, progress));
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());

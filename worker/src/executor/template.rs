@@ -75,7 +75,8 @@ pub fn render(template: &Value, job: &Job) -> Result<Box<RawValue>, Failure> {
     json::result(&rendered)
 }
 
-fn environment() -> Environment<'static> {
+/// Strict, without escapes, and with an end to every loop.
+pub(crate) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
@@ -199,7 +200,8 @@ impl Compiled<'_> {
     }
 }
 
-fn defined(name: &str, scope: &Value) -> bool {
+/// Whether `a.b.0` is there.
+pub(crate) fn defined(name: &str, scope: &Value) -> bool {
     let mut parts = name.split('.');
     parts
         .try_fold(scope, |value, part| value.get(part).or_else(|| value.get(part.parse::<usize>().ok()?)))

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::executor::{
-    Progress,
+    Next, Progress,
     testing::{entries, eventually, job, pid_in, runs},
 };
 
@@ -108,12 +108,12 @@ async fn exit_codes_decide_what_a_failure_means() {
     };
     assert_eq!(run_with(sh("exit 3"), choose).await.unwrap()["exit_code"], 3);
     let failure = run_with(sh("echo the reason >&2; exit 5"), choose).await.unwrap_err();
-    assert_eq!((failure.class, failure.permanent), (ErrorClass::ExitCode, false));
+    assert_eq!((failure.class, failure.next), (ErrorClass::ExitCode, Next::Policy));
     assert_eq!(failure.message, "exit code 5: the reason");
-    assert!(run_with(sh("exit 4"), choose).await.unwrap_err().permanent);
+    assert!(run_with(sh("exit 4"), choose).await.unwrap_err().next == Next::Never);
     let only_75 = |options: &mut CommandOptions| options.retry_exit_codes = Some(vec![75]);
-    assert!(!run_with(sh("exit 75"), only_75).await.unwrap_err().permanent);
-    assert!(run_with(sh("exit 1"), only_75).await.unwrap_err().permanent);
+    assert!(run_with(sh("exit 75"), only_75).await.unwrap_err().next != Next::Never);
+    assert!(run_with(sh("exit 1"), only_75).await.unwrap_err().next == Next::Never);
     let failure = run(sh("kill -9 $$")).await.unwrap_err();
     assert_eq!(failure.class, ErrorClass::ExitCode);
     assert!(failure.message.contains("SIGKILL"), "{failure}");

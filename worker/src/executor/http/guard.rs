@@ -1,0 +1,76 @@
+//! The circuit breaker of a host, which the fleet shares: after one node has seen a host fail, the others need not.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::Url;
+use serde_json::value::RawValue;
+use windlass_shared::{
+    model::{ErrorClass, time::human},
+    store::{BreakerRule, CallVerdict},
+};
+
+use crate::{executor::Failure, gateway::Gateway};
+
+/// Asks and tells the breakers of hosts.
+#[derive(Debug, Clone)]
+pub(crate) struct Guard {
+    gateway: Arc<Gateway>,
+    rule: BreakerRule,
+}
+
+impl Guard {
+    pub(crate) fn new(gateway: Arc<Gateway>, rule: BreakerRule) -> Self {
+        Self { gateway, rule }
+    }
+
+    /// Makes the call if the host's breaker lets it, and tells how it went.
+    pub(super) async fn around(
+        &self,
+        url: &Url,
+        call: impl Future<Output = Result<Box<RawValue>, Failure>>,
+    ) -> Result<Box<RawValue>, Failure> {
+        let Ok(gate) = self.gateway.gate() else { return call.await };
+        let name = name(url);
+        match gate.may_call(&name, self.rule).await {
+            Ok(None) => {}
+            Ok(Some(wait)) => return Err(shut(url, wait)),
+            // A call that nobody counts is better than none: the breaker guards the host, not the task.
+            Err(error) => tracing::warn!(%error, "the breaker of a host could not be asked"),
+        }
+        let outcome = call.await;
+        let (verdict, why) = verdict(&outcome);
+        if let Err(error) = gate.called(&name, verdict, why, self.rule).await {
+            tracing::warn!(%error, "the breaker of a host could not be told");
+        }
+        outcome
+    }
+}
+
+fn name(url: &Url) -> String {
+    let port = url.port_or_known_default().unwrap_or(0);
+    format!("http:{}:{port}", url.host_str().unwrap_or_default())
+}
+
+fn shut(url: &Url, wait: Duration) -> Failure {
+    let message = format!(
+        "{} failed too often and is left alone for {} (setting breaker.recovery)",
+        url.host_str().unwrap_or_default(),
+        human(wait)
+    );
+    // The task is not to blame: it waits, and no attempt is charged.
+    Failure::new(ErrorClass::Connection, message).wait(wait.max(Duration::from_secs(1)))
+}
+
+fn verdict(outcome: &Result<Box<RawValue>, Failure>) -> (CallVerdict, &'static str) {
+    match outcome {
+        Ok(_) => (CallVerdict::Success, ""),
+        Err(failure) => match failure.class {
+            ErrorClass::Connection | ErrorClass::Timeout | ErrorClass::Server | ErrorClass::Overloaded => {
+                (CallVerdict::Failure, failure.class.as_str())
+            }
+            ErrorClass::RateLimit => (CallVerdict::Neither, ""),
+            // It answered, if not as the task wished.
+            _ => (CallVerdict::Success, ""),
+        },
+    }
+}
