@@ -1,11 +1,24 @@
 //! The command line of `windlass`, as it is typed.
 #![allow(rustdoc::bare_urls, clippy::doc_markdown, reason = "doc comments here are the help texts")]
 
-use std::path::PathBuf;
+mod budgets;
+mod metrics;
+mod models;
+mod review;
+mod write;
+
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub(crate) use self::{
+    budgets::{BudgetSet, Budgets, BudgetsCommand, OnLimit, Window},
+    metrics::{By, Metrics},
+    models::{Models, ModelsCommand, ModelsList, Select},
+    review::{Decide, Edit, Review, ReviewCommand, Signature},
+    write::LayDown,
+};
 use crate::output::Format;
 
 /// Submit tasks to a fleet of workers, look at it, steer it. Producers and workers meet only in Redis.
@@ -61,12 +74,12 @@ pub(crate) enum Command {
     Status(Ids),
     /// Wait until tasks, or all tasks of a batch, are finished; exit 1 if one failed
     #[command(
-        after_help = "Examples:\n  windlass wait default/k1 default/k2 --timeout 5m\n  windlass wait --batch nightly"
+        after_help = "Examples:\n  windlass wait default/k1 default/k2 --timeout 5m\n  windlass wait --batch nightly --write ."
     )]
     Wait(Wait),
     /// Print finished tasks in order of finishing, as JSON Lines
     #[command(
-        after_help = "Examples:\n  windlass results --batch nightly --follow > results.jsonl\n  windlass results --queue default --state failed | jq -r '.error.message'"
+        after_help = "Examples:\n  windlass results --batch nightly --follow > results.jsonl\n  windlass results --queue default --state failed | jq -r '.error.message'\n  windlass results --batch nightly --write . --quiet      the files that tasks produced, in their places"
     )]
     Results(Results),
     /// List tasks by state
@@ -107,6 +120,32 @@ pub(crate) enum Command {
     /// Print the event log, one line a transition
     #[command(after_help = "Example:\n  windlass events --follow --type failed")]
     Events(Events),
+    /// Show what calls to models cost, and what is left of each budget; or set one
+    #[command(
+        after_help = "Examples:\n  windlass budgets\n  windlass budgets set fleet 20.00 --window day\n  windlass submit --file tasks.jsonl --batch nightly --budget 5.00"
+    )]
+    Budgets(Budgets),
+    /// Show totals by model, type and tenant: calls, errors, tokens, money, time, quality; and what queues did
+    #[command(
+        after_help = "Examples:\n  windlass metrics\n  windlass metrics --by model --days 1 --output json | jq .models"
+    )]
+    Metrics(Metrics),
+    /// Show the known models, or which would be chosen for a task, and why
+    #[command(
+        after_help = "Examples:\n  windlass models list --provider openrouter\n  windlass models select --category unit_test --complexity moderate --quality 0.8 --max-latency 3000ms"
+    )]
+    Models(Models),
+    /// Show which models would be chosen for a task, and why; the same as `models select`
+    #[command(
+        hide = true,
+        after_help = "Example:\n  windlass select-model --task-category unit_test --quality-threshold 0.8 --max-latency-ms 3000"
+    )]
+    SelectModel(Box<Select>),
+    /// Decide on drafts that no validator passed
+    #[command(
+        after_help = "Examples:\n  windlass review list\n  windlass review show default/k1\n  windlass review approve default/k1 --note 'good enough'"
+    )]
+    Review(Review),
     /// Check Redis and the fleet
     #[command(
         after_help = "Examples:\n  windlass doctor\n  windlass doctor --verify      prove that each task is in exactly one place"
@@ -115,9 +154,14 @@ pub(crate) enum Command {
     /// Run a whole fleet on this machine: a private Redis and some workers
     #[command(
         alias = "run-engine",
-        after_help = "Examples:\n  windlass dev --workers 3\n  windlass dev --scripted      `llm` tasks go to a stand-in for a model, on this machine"
+        after_help = "Examples:\n  windlass dev --workers 3\n  windlass dev --scripted      `llm` tasks go to a stand-in for a model, on this machine\n  windlass dev --scripted=scenario.toml"
     )]
     Dev(Dev),
+    /// Run a scripted stand-in for hosted models, for testing your own programs and task types
+    #[command(
+        after_help = "The first line on stdout is the base URL for clients of the OpenAI format; without `/v1` it is the one for\nthe Anthropic format. What it was asked: GET /__calls. Scenario files: docs/scripted.md\n\nExamples:\n  windlass scripted\n  windlass scripted --listen 127.0.0.1:8091 --scenario scenario.toml\n  windlass scripted --scenario scenario.toml --check"
+    )]
+    Scripted(Scripted),
     /// Show the effective configuration and where each value comes from; secrets are not shown
     #[command(after_help = "Example:\n  WINDLASS_NAMESPACE=test windlass config")]
     Config,
@@ -197,6 +241,9 @@ pub(crate) struct Submit {
     /// Report the tasks together; in a file, ids are derived from the batch and the line
     #[arg(long)]
     pub(crate) batch: Option<String>,
+    /// The most that the batch's calls to models may cost, in dollars; in force before the first task is
+    #[arg(long, value_name = "USD", requires = "batch", allow_hyphen_values = true)]
+    pub(crate) budget: Option<String>,
     /// Wait until it is finished; exit 1 if it failed
     #[arg(long)]
     pub(crate) wait: bool,
@@ -215,15 +262,20 @@ pub(crate) struct Submit {
     /// Payload field `description`
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["payload", "file"])]
     pub(crate) description: Option<String>,
-    /// Payload field `target_file`
+    /// Payload field `target_file`; the file's text goes along if it is here
     #[arg(long, value_name = "FILE", conflicts_with_all = ["payload", "file"])]
     pub(crate) target_file: Option<String>,
+    /// A further file whose text goes along, for the model to see; can be given several times
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["payload", "file"])]
+    pub(crate) with_file: Vec<String>,
     /// Payload field `complexity`
     #[arg(long, conflicts_with_all = ["payload", "file"])]
     pub(crate) complexity: Option<String>,
     /// Payload field `quality_threshold`
     #[arg(long, value_name = "0..1", conflicts_with_all = ["payload", "file"])]
     pub(crate) quality_threshold: Option<f64>,
+    #[command(flatten)]
+    pub(crate) write: LayDown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -269,6 +321,8 @@ pub(crate) struct Wait {
     /// Give up after this long, with exit code 5
     #[arg(long, value_name = "DURATION")]
     pub(crate) timeout: Option<String>,
+    #[command(flatten)]
+    pub(crate) write: LayDown,
 }
 
 #[derive(Debug, Args)]
@@ -282,11 +336,17 @@ pub(crate) struct Results {
     /// Only tasks in this final state
     #[arg(long)]
     pub(crate) state: Option<String>,
+    #[command(flatten)]
+    pub(crate) write: LayDown,
+    /// Print no results, only write files
+    #[arg(long, requires = "write")]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Tasks {
-    /// pending, running, scheduled, parked, completed, failed, cancelled or expired [default: all that are not final]
+    /// pending, running, scheduled, parked, blocked, completed, failed, cancelled or expired [default: all that are not
+    /// final]
     #[arg(long)]
     pub(crate) state: Option<String>,
     /// How many at the most
@@ -316,7 +376,7 @@ pub(crate) struct Priority {
 
 #[derive(Debug, Args)]
 pub(crate) struct Purge {
-    /// pending, scheduled, parked, completed, failed, cancelled or expired
+    /// pending, scheduled, parked, blocked, completed, failed, cancelled or expired
     #[arg(long)]
     pub(crate) state: String,
 }
@@ -436,7 +496,24 @@ pub(crate) struct Dev {
     /// Where the private Redis and the logs live
     #[arg(long, value_name = "DIR", default_value = ".windlass")]
     pub(crate) dir: PathBuf,
-    /// Send `llm` tasks to a scripted stand-in for a model, on this machine
-    #[arg(long)]
-    pub(crate) scripted: bool,
+    /// Send `llm` tasks to a scripted stand-in for a model, on this machine; with a scenario if a file is given
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "absent, alone, or with a file")]
+    pub(crate) scripted: Option<Option<PathBuf>>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Scripted {
+    /// Where to listen; a loopback address, since anybody is let in
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// What it answers (TOML, or JSON if the name ends so) [default: it says what it is]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// End after this long [default: at Ctrl-C]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) duration: Option<String>,
+    /// Only check the scenario
+    #[arg(long, requires = "scenario")]
+    pub(crate) check: bool,
 }

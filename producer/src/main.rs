@@ -6,6 +6,8 @@ mod commands;
 mod context;
 mod dev;
 mod exit;
+mod lay;
+mod money;
 mod output;
 mod steps;
 

@@ -26,6 +26,7 @@ use crate::{
     commands,
     context::Context,
     exit::{Done, Failure},
+    lay::Writer,
     output::{self, Format, say},
     steps::bounded,
 };
@@ -60,7 +61,12 @@ pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
     }
     let reader = Reader::open(context, &args, batch.clone())?;
     let rejects = Rejects::create(args.file.as_deref().unwrap_or("-"), args.rejects.as_deref())?;
+    let budget = commands::budget(&args)?;
     let store = context.store().await?;
+    let writer = Writer::open(&args.write)?;
+    if let (Some(batch), Some(limit)) = (&batch, budget) {
+        commands::set_budget_of_batch(&store, batch, limit).await?;
+    }
     let bar = reader.bar();
     let mut run = Run {
         store: store.clone(),
@@ -79,7 +85,9 @@ pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
     ended.map_err(|failure| resumable(failure, batch.is_some()))?;
     if let (true, Some(batch)) = (args.wait, &batch) {
         let counts = bounded(None, commands::wait_for_batch(&store, batch)).await?;
-        commands::report_batch(context, batch, counts)?;
+        let reported = commands::report_batch(context, batch, counts);
+        commands::lay_down(context, &store, batch, writer).await?;
+        reported?;
     }
     if run.counts.rejected > 0 {
         return Err(Failure::NotDone(format!("{} lines were rejected", run.counts.rejected)));

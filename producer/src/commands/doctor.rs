@@ -1,11 +1,13 @@
 //! `doctor`: is Redis fit for tasks, is the fleet alive, is the data sound.
 
+mod llm;
+
 use std::{future::Future, time::Instant};
 
 use serde::Serialize;
 use windlass_shared::{
     model::NodeRecord,
-    store::{ServerFacts, Store},
+    store::{ServerFacts, Store, inspect::SeenNode},
 };
 
 use crate::{
@@ -18,6 +20,8 @@ use crate::{
 #[serde(rename_all = "snake_case")]
 enum Status {
     Ok,
+    /// Good to know.
+    Note,
     Warn,
     Fail,
 }
@@ -48,7 +52,9 @@ pub(crate) async fn run(context: &Context, verify: bool) -> Done {
     checks.push(latency(&store).await?);
     checks.push(clock(&store).await?);
     checks.push(scripts(&store).await);
-    checks.extend(fleet(&store).await?);
+    let (nodes, _) = store.nodes().await?;
+    checks.extend(fleet(&store, &nodes).await?);
+    checks.extend(llm::checks(context, &store, &nodes).await?);
     if verify {
         checks.extend(audit(&store).await?);
     }
@@ -57,7 +63,7 @@ pub(crate) async fn run(context: &Context, verify: bool) -> Done {
         &checks,
         &["CHECK", "STATUS", "DETAIL"],
         |check| {
-            let status = ["ok", "warn", "FAIL"][check.status as usize];
+            let status = ["ok", "note", "warn", "FAIL"][check.status as usize];
             vec![check.name.to_owned(), status.to_owned(), check.detail.clone()]
         },
     )?;
@@ -152,8 +158,7 @@ async fn scripts(store: &Store) -> Check {
     }
 }
 
-async fn fleet(store: &Store) -> Done<Vec<Check>> {
-    let (nodes, _) = store.nodes().await?;
+async fn fleet(store: &Store, nodes: &[SeenNode]) -> Done<Vec<Check>> {
     let alive: Vec<&NodeRecord> =
         nodes.iter().filter(|n| n.alive).filter_map(|n| n.record.as_ref()).collect();
     let lost = nodes.iter().filter(|node| !node.alive).count();

@@ -1,17 +1,25 @@
 //! One file a command, or a family of them.
 
+mod budgets;
 mod doctor;
 mod events;
+mod metrics;
+mod models;
 mod nodes;
 mod operate;
 mod queues;
 mod results;
+mod review;
+mod scripted;
 mod submit;
 mod tasks;
 mod wait;
 
 pub(crate) use self::{
-    submit::{from_flags, inherited},
+    budgets::set_for_batch as set_budget_of_batch,
+    results::lay_down,
+    scripted::load as load_scenario,
+    submit::{budget, from_flags, inherited},
     wait::{batch as wait_for_batch, report_batch},
 };
 
@@ -33,6 +41,7 @@ pub(crate) async fn run(cli: Cli) -> Done {
         Command::Completions { shell } => return completions(shell),
         Command::Man => return man(),
         Command::Reference { page } => return reference(&page),
+        Command::Scripted(args) => return scripted::run(args).await,
         Command::DieWithParent { parent, argv } => return Err(dev::child::die_with_parent(parent, &argv)),
         _ => {}
     }
@@ -53,12 +62,18 @@ pub(crate) async fn run(cli: Cli) -> Done {
         Command::Nodes(args) => nodes::list(&context, args.watch).await,
         Command::Node(args) => nodes::tell(&context, args.command).await,
         Command::Events(args) => events::run(&context, args).await,
+        Command::Budgets(args) => budgets::run(&context, args).await,
+        Command::Metrics(args) => metrics::run(&context, args).await,
+        Command::Models(args) => models::run(&context, args).await,
+        Command::SelectModel(args) => models::select(&context, &args).await,
+        Command::Review(args) => review::run(&context, args).await,
         Command::Doctor(args) => doctor::run(&context, args.verify).await,
         Command::Dev(args) => dev::run(&context, &cli.global, args).await,
         Command::Config => config(&context),
         Command::Completions { .. }
         | Command::Man
         | Command::Reference { .. }
+        | Command::Scripted(_)
         | Command::DieWithParent { .. } => Ok(()),
     }
 }

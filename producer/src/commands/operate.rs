@@ -19,16 +19,17 @@ const PAGE: usize = 500;
 
 /// What became of one task.
 #[derive(Debug, Serialize)]
-struct Fate {
+pub(super) struct Fate {
     #[serde(rename = "ref")]
-    reference: String,
+    pub(super) reference: String,
     /// Its state now; none if there is no such task.
-    state: Option<State>,
+    pub(super) state: Option<State>,
     /// What was done.
-    outcome: &'static str,
+    pub(super) outcome: &'static str,
 }
 
-fn print(context: &Context, fates: &[Fate], bad: &str) -> Done {
+/// Prints what became of tasks.
+pub(super) fn show(context: &Context, fates: &[Fate]) -> Done {
     let one = fates.len() == 1;
     output::asked(
         context.format.unwrap_or(Format::Table),
@@ -42,7 +43,11 @@ fn print(context: &Context, fates: &[Fate], bad: &str) -> Done {
                 fate.outcome.to_owned(),
             ]
         },
-    )?;
+    )
+}
+
+fn print(context: &Context, fates: &[Fate], bad: &str) -> Done {
+    show(context, fates)?;
     let unknown = fates.iter().filter(|fate| fate.outcome == "unknown").count();
     let refused = fates.iter().filter(|fate| fate.outcome == "refused").count();
     match (unknown, refused) {
@@ -53,7 +58,7 @@ fn print(context: &Context, fates: &[Fate], bad: &str) -> Done {
 }
 
 /// Applies `act` to the ids of each queue, a page at a time, and gives what it gave in the order of `references`.
-async fn each<T>(
+pub(super) async fn each<T>(
     store: &Store,
     references: &[TaskRef],
     act: impl AsyncFn(Queue, Vec<TaskId>) -> Done<Vec<T>>,
@@ -202,13 +207,17 @@ pub(crate) async fn priority(context: &Context, mut words: Vec<String>) -> Done 
     let store = context.store().await?;
     let states =
         each(&store, &references, async |queue, ids| Ok(queue.prioritise(&ids, priority).await?)).await?;
-    print(context, &fates(&references, states, "changed", |state| !state.is_final()), "are finished already")
+    print(
+        context,
+        &fates(&references, states, "changed", |state| !state.is_final() && state != State::Blocked),
+        "are finished or wait for review",
+    )
 }
 
 /// `windlass purge`.
 pub(crate) async fn purge(context: &Context, state: &str) -> Done {
     let state: State = state.parse().map_err(Failure::Usage)?;
-    if matches!(state, State::Running | State::Blocked) {
+    if state == State::Running {
         return Err(Failure::Usage("--state: running tasks cannot be purged; cancel them first".into()));
     }
     let Some(name) = context.named_queue() else {

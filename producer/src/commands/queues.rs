@@ -18,7 +18,7 @@ use crate::{
     steps::duration,
 };
 
-const HEAD: [&str; 12] = [
+const HEAD: [&str; 13] = [
     "QUEUE",
     "STATE",
     "CRITICAL",
@@ -28,6 +28,7 @@ const HEAD: [&str; 12] = [
     "SCHEDULED",
     "RUNNING",
     "PARKED",
+    "BLOCKED",
     "FAILED",
     "COMPLETED",
     "OLDEST",
@@ -38,7 +39,9 @@ fn row(queue: &QueueView) -> Vec<String> {
     row.extend(
         ["critical", "high", "normal", "low"].map(|p| queue.pending.get(p).copied().unwrap_or(0).to_string()),
     );
-    row.extend([queue.scheduled, queue.running, queue.parked, queue.failed].map(|n| n.to_string()));
+    row.extend(
+        [queue.scheduled, queue.running, queue.parked, queue.blocked, queue.failed].map(|n| n.to_string()),
+    );
     row.push(queue.totals.get("completed").copied().unwrap_or(0).to_string());
     row.push(queue.oldest_pending_ms.map(|ms| human(Duration::from_millis(ms))).unwrap_or_default());
     row

@@ -15,6 +15,7 @@ use crate::{
     cli,
     context::Context,
     exit::{Done, Failure},
+    lay::Writer,
     output::{self, Format},
     steps::{Pause, bounded, patiently},
 };
@@ -25,19 +26,39 @@ pub(crate) async fn run(context: &Context, args: cli::Results) -> Done {
     if state.is_some_and(|state| !state.is_final()) {
         return Err(Failure::Usage("--state: use completed, failed, cancelled or expired".into()));
     }
+    if args.write.root.is_some() && state.is_some_and(|state| state != State::Completed) {
+        return Err(Failure::Usage("--write: only completed tasks have files; leave --state out".into()));
+    }
     let batch = args.batch.as_deref().map(BatchName::new).transpose()?;
     let store = context.store().await?;
-    let mut reader = Reader {
-        store,
-        state,
-        batch,
-        logs: Vec::new(),
-        printed: HashSet::new(),
-        context,
-        collected: Vec::new(),
-    };
+    let writer = Writer::open(&args.write)?;
+    let mut reader = Reader { state, quiet: args.quiet, writer, ..Reader::new(context, store, batch) };
     reader.open().await?;
-    bounded(None, reader.run(args.follow)).await
+    let done = bounded(None, reader.run(args.follow)).await;
+    match (done, reader.writer) {
+        (Ok(()), Some(writer)) => writer.finish(),
+        (Err(failure), Some(writer)) => {
+            writer.tell();
+            Err(failure)
+        }
+        (done, None) => done,
+    }
+}
+
+/// Lays down the files of a batch that is finished.
+pub(crate) async fn lay_down(
+    context: &Context,
+    store: &Store,
+    batch: &BatchName,
+    writer: Option<Writer>,
+) -> Done {
+    let Some(writer) = writer else { return Ok(()) };
+    let batch = Some(batch.clone());
+    let mut reader =
+        Reader { quiet: true, writer: Some(writer), ..Reader::new(context, store.clone(), batch) };
+    reader.open().await?;
+    bounded(None, reader.run(false)).await?;
+    reader.writer.map_or(Ok(()), Writer::finish)
 }
 
 /// Reads the logs of one or several queues in turn, each from its cursor.
@@ -52,9 +73,17 @@ struct Reader<'a> {
     printed: HashSet<TaskRef>,
     /// For the formats that need all at once.
     collected: Vec<TaskView>,
+    writer: Option<Writer>,
+    /// Nothing is printed.
+    quiet: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(context: &'a Context, store: Store, batch: Option<BatchName>) -> Self {
+        let (logs, printed, collected) = (Vec::new(), HashSet::new(), Vec::new());
+        Self { context, store, state: None, batch, logs, printed, collected, writer: None, quiet: false }
+    }
+
     /// Finds the queues of the batch; new ones may join while we follow.
     async fn open(&mut self) -> Done {
         let queues = match &self.batch {
@@ -84,6 +113,7 @@ impl Reader<'_> {
                 pause.reset();
             }
             output::flush()?;
+            self.write_meanwhile(follow)?;
             if over {
                 break;
             }
@@ -91,8 +121,17 @@ impl Reader<'_> {
             self.open().await?;
         }
         match self.context.format {
+            _ if self.quiet => Ok(()),
             None | Some(Format::Jsonl) => Ok(()),
             Some(format) => tasks::print(format, false, &self.collected),
+        }
+    }
+
+    /// A queue that is followed never ends, so its files are laid down as they come; those of a batch all together.
+    fn write_meanwhile(&mut self, follow: bool) -> Done {
+        match &mut self.writer {
+            Some(writer) if follow && self.batch.is_none() => writer.commit_meanwhile(),
+            _ => Ok(()),
         }
     }
 
@@ -131,7 +170,11 @@ impl Reader<'_> {
                 .filter(|task| self.wanted(task))
                 .map(|task| task.view())
                 .collect();
+            if let Some(writer) = &mut self.writer {
+                wanted.iter().try_for_each(|task| writer.add(task))?;
+            }
             match self.context.format {
+                _ if self.quiet => {}
                 None | Some(Format::Jsonl) => output::jsonl(&wanted)?,
                 Some(_) => self.collected.extend(wanted),
             }

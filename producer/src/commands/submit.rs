@@ -9,23 +9,32 @@ use windlass_shared::{
     store::{Accepted, Store},
 };
 
-use super::wait;
+use super::{budgets, wait};
 use crate::{
     bulk,
     cli::{self, OnFull},
     context::Context,
     exit::{Done, Failure},
+    lay::Writer,
     output::{self, Format, say},
     steps::{Pause, bounded},
 };
 
 /// `windlass submit`.
 pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
+    if args.write.root.is_some() && !args.wait {
+        return Err(Failure::Usage("--write needs --wait: files are there when the task is finished".into()));
+    }
     if args.file.is_some() {
         return bulk::run(context, args).await;
     }
     let task = task(context, &args)?;
+    let limit = budget(&args)?;
     let store = context.store().await?;
+    let writer = Writer::open(&args.write)?;
+    if let (Some(batch), Some(limit)) = (&task.batch, limit) {
+        budgets::set_for_batch(&store, batch, limit).await?;
+    }
     bulk::types::check_one(&store, &task.task_type, args.strict).await?;
     bulk::register(&store, &task).await?;
     let accepted = submit(&store, &task, args.on_full.unwrap_or(OnFull::Fail)).await?;
@@ -37,8 +46,15 @@ pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
     // One command prints one thing: whoever waits gets the finished task, and its reference meanwhile.
     say!("windlass: waiting for {reference}");
     let references = [reference];
-    bounded(None, async { wait::report(context, &references, &wait::tasks(&store, &references).await?) })
-        .await
+    let found = bounded(None, wait::tasks(&store, &references)).await?;
+    let reported = wait::report(context, &references, &found);
+    wait::lay_down(&found, writer)?;
+    reported
+}
+
+/// What the batch's calls to models may cost, nano-dollars.
+pub(crate) fn budget(args: &cli::Submit) -> Done<Option<i64>> {
+    args.budget.as_deref().map(|text| budgets::amount("--budget", text)).transpose()
 }
 
 /// The task that the flags describe.
@@ -105,11 +121,38 @@ fn payload(args: &cli::Submit) -> Done<Box<RawValue>> {
             fields.insert(name.to_owned(), value.clone().into());
         }
     }
+    let mut files = serde_json::Map::new();
+    for path in args.target_file.iter().chain(&args.with_file) {
+        if let Some(text) = text_of(path, args.with_file.contains(path))? {
+            files.insert(path.clone(), text.into());
+        }
+    }
+    if !files.is_empty() {
+        fields.insert("files".to_owned(), files.into());
+    }
     if let Some(threshold) = args.quality_threshold {
         fields.insert("quality_threshold".to_owned(), threshold.into());
     }
     let payload = if fields.is_empty() { serde_json::Value::Null } else { fields.into() };
     serde_json::value::to_raw_value(&payload).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// The text of a file that goes along with the task, since a worker may be on another machine. A target that is not
+/// here may be where the workers read files (`llm.source_root`); one that was asked for by itself must be here.
+fn text_of(path: &str, must: bool) -> Done<Option<String>> {
+    let relative = std::path::Path::new(path)
+        .components()
+        .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
+    match std::fs::read(path) {
+        Ok(_) if !relative && must => Err(Failure::Usage(format!(
+            "--with-file: {path:?} is not a path below this folder: go there first"
+        ))),
+        Ok(bytes) if relative => String::from_utf8(bytes).map(Some).map_err(|_| {
+            Failure::Usage(format!("{path:?} is no text (UTF-8), and cannot go along with a task"))
+        }),
+        Err(error) if must => Err(Failure::Usage(format!("--with-file: {path:?} cannot be read: {error}"))),
+        _ => Ok(None),
+    }
 }
 
 fn metadata(pairs: &[String]) -> Done<Option<Box<RawValue>>> {

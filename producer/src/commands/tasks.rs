@@ -24,7 +24,7 @@ fn row(task: &TaskView) -> Vec<String> {
         task.reference.clone(),
         task.task_type.clone(),
         task.state.map(|state| state.to_string()).unwrap_or_default(),
-        task.reason.clone(),
+        reason(task),
         task.priority.to_string(),
         task.attempt.to_string(),
         task.node.clone().unwrap_or_default(),
@@ -32,7 +32,17 @@ fn row(task: &TaskView) -> Vec<String> {
     ]
 }
 
-fn short(text: &str, most: usize) -> String {
+/// Why it is where it is, and how often it had to wait for a limit or a budget.
+fn reason(task: &TaskView) -> String {
+    match task.waits {
+        0 => task.reason.clone(),
+        1 => format!("{}, 1 wait", task.reason),
+        waits => format!("{}, {waits} waits", task.reason),
+    }
+}
+
+/// At most so many characters.
+pub(super) fn short(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
@@ -68,6 +78,9 @@ pub(crate) fn unknown_tasks(references: &[String]) -> Failure {
     ))
 }
 
+/// States that are not final, in the order in which they are listed.
+const OPEN: [State; 5] = [State::Running, State::Pending, State::Parked, State::Scheduled, State::Blocked];
+
 /// `windlass tasks`.
 pub(crate) async fn list(context: &Context, args: cli::Tasks) -> Done {
     let state = args.state.map(|text| text.parse::<State>().map_err(Failure::Usage)).transpose()?;
@@ -77,8 +90,7 @@ pub(crate) async fn list(context: &Context, args: cli::Tasks) -> Done {
         None => store.queues().await?,
     };
     let limit = args.limit as usize;
-    let states = state
-        .map_or_else(|| vec![State::Running, State::Pending, State::Parked, State::Scheduled], |s| vec![s]);
+    let states = state.map_or_else(|| OPEN.to_vec(), |state| vec![state]);
     if args.cursor.is_some() && queues.len() != 1 {
         return Err(Failure::Usage("--cursor needs --queue: each queue has its own".into()));
     }

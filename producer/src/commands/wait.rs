@@ -1,15 +1,18 @@
 //! `wait`: until tasks or a batch are finished.
 
+use std::collections::HashSet;
+
 use windlass_shared::{
-    model::{BatchName, State, TaskRecord, TaskRef},
+    model::{BatchName, Reason, State, TaskRecord, TaskRef},
     store::{Store, inspect::BatchCounts},
 };
 
-use super::tasks;
+use super::{results, tasks};
 use crate::{
     cli,
     context::Context,
     exit::{Done, Failure},
+    lay::Writer,
     output::{self, Format, say},
     steps::{Pause, bounded, duration, patiently},
 };
@@ -20,22 +23,43 @@ pub(crate) async fn run(context: &Context, args: cli::Wait) -> Done {
     let batch = args.batch.as_deref().map(BatchName::new).transpose()?;
     let references = context.references(&args.tasks)?;
     let store = context.store().await?;
-    bounded(timeout, async {
-        match batch {
-            Some(batch) => report_batch(context, &batch, self::batch(&store, &batch).await?),
-            None => report(context, &references, &self::tasks(&store, &references).await?),
+    let writer = Writer::open(&args.write)?;
+    match batch {
+        Some(batch) => {
+            let counts = bounded(timeout, self::batch(&store, &batch)).await?;
+            let reported = report_batch(context, &batch, counts);
+            results::lay_down(context, &store, &batch, writer).await?;
+            reported
         }
-    })
-    .await
+        None => {
+            let found = bounded(timeout, self::tasks(&store, &references)).await?;
+            let reported = report(context, &references, &found);
+            lay_down(&found, writer)?;
+            reported
+        }
+    }
+}
+
+/// Lays down the files of tasks that are finished.
+pub(super) fn lay_down(found: &[Option<TaskRecord>], writer: Option<Writer>) -> Done {
+    let Some(mut writer) = writer else { return Ok(()) };
+    found.iter().flatten().try_for_each(|task| writer.add(&task.view()))?;
+    writer.finish()
 }
 
 /// Waits until all are in a final state, or unknown.
 pub(crate) async fn tasks(store: &Store, references: &[TaskRef]) -> Done<Vec<Option<TaskRecord>>> {
     let mut pause = Pause::new();
+    let mut told = HashSet::new();
     loop {
         let found = patiently(async || store.tasks(references).await).await?;
         if found.iter().all(|task| task.as_ref().is_none_or(|task| task.state.is_some_and(State::is_final))) {
             return Ok(found);
+        }
+        for task in found.iter().flatten().filter(|task| task.reason == Reason::Escalated.as_str()) {
+            if told.insert(task.reference.clone()) {
+                say!("windlass: {0} waits for people: windlass review show {0}", task.reference);
+            }
         }
         pause.wait().await;
     }

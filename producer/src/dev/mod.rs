@@ -13,6 +13,7 @@ use std::{
 use self::{child::Child, redis::PrivateRedis};
 use crate::{
     cli::{self, Global},
+    commands::load_scenario,
     context::Context,
     exit::{Done, Failure},
     output::{self, say},
@@ -25,6 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// `windlass dev`.
 pub(crate) async fn run(context: &Context, global: &Global, args: cli::Dev) -> Done {
     let limit = args.duration.as_deref().map(seconds_or_duration).transpose()?;
+    // A scenario that cannot be used is told before anything starts.
+    let scenario = match &args.scripted {
+        Some(file) => Some(file.as_deref().map(load_scenario).transpose()?),
+        None => None,
+    };
     let worker = find_worker()?;
     let logs = args.dir.join("logs");
     std::fs::create_dir_all(&logs)
@@ -42,7 +48,10 @@ pub(crate) async fn run(context: &Context, global: &Global, args: cli::Dev) -> D
         Some(redis) => redis.url.clone(),
         None => context.config.redis.url.expose().to_owned(),
     };
-    let scripted = if args.scripted { Some(scripted::start().await?) } else { None };
+    let scripted = match scenario {
+        Some(scenario) => Some(scripted::start(scenario).await?),
+        None => None,
+    };
     // A URL may hold a password, and a process's arguments are for everyone to see: children get it by variable.
     let mut env = vec![("WINDLASS_REDIS_URL".to_owned(), redis_url.clone())];
     env.extend(scripted.as_ref().map(scripted::Scripted::environment).unwrap_or_default());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use windlass_llm::scripted::{MODEL, ScriptedOptions, serve};
+use windlass_llm::scripted::{MODEL, Scenario, ScriptedOptions, serve};
 
 use crate::{exit::Done, output::say};
 
@@ -24,12 +24,13 @@ impl Scripted {
     }
 }
 
-/// Starts it on a free loopback port; it ends with this process.
-pub(super) async fn start() -> Done<Scripted> {
+/// Starts it on a free loopback port; it ends with this process. Without a scenario it takes its time, as a model does.
+pub(super) async fn start(scenario: Option<Scenario>) -> Done<Scripted> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let url = format!("http://{}/v1", listener.local_addr()?);
+    let latency = if scenario.is_some() { Duration::ZERO } else { Duration::from_millis(300) };
     tokio::spawn(async move {
-        if let Err(error) = serve(listener, ScriptedOptions { latency: Duration::from_millis(300) }).await {
+        if let Err(error) = serve(listener, ScriptedOptions { latency, scenario }).await {
             say!("windlass: the scripted stand-in ended: {error}");
         }
     });
