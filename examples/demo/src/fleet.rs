@@ -15,34 +15,61 @@ use crate::report::{say, step};
 /// Where the private Redis, the logs and the tasks live.
 pub(crate) const DIR: &str = ".windlass";
 const CONFIG: &str = "examples/demo/windlass.toml";
+/// Weights of the small model.
+const WEIGHTS: &str = ".windlass/models/SmolLM2-135M-Instruct.Q4_1.gguf";
 
 /// A running fleet.
 pub(crate) struct Fleet {
     windlass: PathBuf,
     url: String,
     dev: Child,
+    provider: &'static str,
+}
+
+/// The provider of models that the environment configures, if any.
+fn configured() -> Option<&'static str> {
+    const VARIABLES: [(&str, &str); 6] = [
+        ("WINDLASS_LLM_BASE_URL", "local"),
+        ("OPENAI_API_KEY", "openai"),
+        ("OPENROUTER_API_KEY", "openrouter"),
+        ("ANTHROPIC_API_KEY", "anthropic"),
+        ("COHERE_API_KEY", "cohere"),
+        ("HF_TOKEN", "huggingface"),
+    ];
+    let set =
+        |(variable, _): &&(&str, &str)| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
+    VARIABLES.iter().find(set).map(|(_, provider)| *provider)
 }
 
 impl Fleet {
     pub(crate) fn start() -> Result<Self> {
         let windlass = std::env::current_exe()?.parent().context("no folder")?.join("windlass");
-        let mut args = vec!["dev", "--workers", "3", "--concurrency", "2", "--dir", DIR, "--config", CONFIG];
-        let has_model = ["WINDLASS_LLM_BASE_URL", "OPENROUTER_API_KEY", "OPENAI_API_KEY"]
-            .iter()
-            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+        let args = ["dev", "--workers", "3", "--concurrency", "2", "--dir", DIR, "--config", CONFIG];
         step("Starting a private Redis and three workers");
-        if has_model {
-            say("`describe` tasks go to the model that your environment configures.");
-        } else {
-            args.push("--scripted");
-            say(
-                "No language model is configured (OPENROUTER_API_KEY, OPENAI_API_KEY or WINDLASS_LLM_BASE_URL):",
-            );
-            say("`describe` tasks go to a scripted stand-in on this machine. Its answers are no model's.");
+        let provider = configured();
+        match provider {
+            Some(name) => {
+                say(&format!("Language models: provider {name}, which your environment configures."));
+            }
+            None => {
+                say(
+                    "Language models: a small one within the workers (SmolLM2-135M), since your environment configures none",
+                );
+                say(
+                    "(OPENAI_API_KEY, OPENROUTER_API_KEY, ANTHROPIC_API_KEY or WINDLASS_LLM_BASE_URL). Its answers are modest.",
+                );
+            }
         }
         say(&format!("$ windlass {}", args.join(" ")));
-        let mut dev = Command::new(&windlass)
-            .args(&args)
+        let folder = std::env::current_dir()?;
+        let mut command = Command::new(&windlass);
+        if provider.is_none() {
+            command.env("WINDLASS_EMBEDDED_MODEL", folder.join(WEIGHTS));
+        }
+        let mut dev = command
+            .args(args)
+            // Where `make demo` puts pytest.
+            .env("PYTHONPATH", folder.join(DIR).join("pytest"))
             .stdout(Stdio::piped())
             .spawn()
             .context("is windlass built?")?;
@@ -51,7 +78,12 @@ impl Fleet {
         BufReader::new(stdout).read_line(&mut line)?;
         let url = line.trim().strip_prefix("export WINDLASS_REDIS_URL=").map(str::to_owned);
         let Some(url) = url else { bail!("`windlass dev` did not start") };
-        Ok(Self { windlass, url, dev })
+        Ok(Self { windlass, url, dev, provider: provider.unwrap_or("embedded") })
+    }
+
+    /// The provider of the models.
+    pub(crate) fn provider(&self) -> &'static str {
+        self.provider
     }
 
     fn command(&self, args: &[&str]) -> Command {

@@ -1,10 +1,11 @@
 //! The demo. Everything it does to Windlass is an ordinary command, and it prints each one.
 //!
-//! A fleet of three workers analyses, checks, tests and describes the source files in `examples/demo/sources`. On the
-//! way one worker is killed with SIGKILL while it runs tasks; others take them over when their leases end.
+//! First a language model writes unit tests for a real file, and they are run. Then a fleet of three workers analyses,
+//! checks, tests and describes the source files in `examples/demo/sources`. On the way one worker is killed with SIGKILL while it runs tasks; others take them over when their leases end.
 
 mod batch;
 mod fleet;
+mod llm;
 mod report;
 
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ const LIMIT: Duration = Duration::from_secs(150);
 
 fn main() -> Result<()> {
     let fleet = Fleet::start().context("starting the fleet failed; its logs are in .windlass/logs")?;
+    llm::run(&fleet)?;
     let batch = Batch::submit(&fleet)?;
     let killed = watch(&fleet, &batch)?;
     let completed = report::results(&fleet, &batch, &killed)?;

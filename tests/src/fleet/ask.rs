@@ -81,7 +81,8 @@ impl Fleet {
     /// Waits until all tasks of a batch are finished, and gives them in order of finishing.
     pub fn finish_batch(&self, batch: &str, deadline: Duration) -> Vec<Value> {
         let seconds = format!("{}ms", deadline.as_millis());
-        let output = self.windlass(&["wait", "--batch", batch, "--timeout", &seconds, "-o", "json"]);
+        let wait = ["wait", "--batch", batch, "--timeout", &seconds, "-o", "json"];
+        let output = self.windlass_within(deadline + PATIENCE, &wait);
         assert!(output.code <= 1, "{output}");
         self.windlass(&["results", "--batch", batch]).ok().jsonl()
     }

@@ -48,11 +48,11 @@ fn words(line: &str) -> Vec<&str> {
     command.split("\" \"").map(|word| word.trim_matches('"')).collect()
 }
 
-/// A heartbeat is two calls: `beat` (four keys of the nodes) and, for the one queue, `extend` (its fourteen keys).
-/// A claim has fifteen keys, so the number of keys tells them apart.
+/// A heartbeat is two calls: `beat` (four keys of the nodes) and, for the one queue, `extend` (its fifteen keys).
+/// A claim has sixteen keys, so the number of keys tells them apart.
 fn is_heartbeat(line: &str) -> bool {
     let words = words(line);
-    words[0].starts_with("EVAL") && words.len() > 2 && ["4", "14"].contains(&words[2])
+    words[0].starts_with("EVAL") && words.len() > 2 && ["4", "15"].contains(&words[2])
 }
 
 /// With the default lease, a worker of one queue waits twice, for the bell and for commands, each for a minute: two

@@ -131,7 +131,8 @@ fn a_model_is_asked_and_its_key_stays_on_the_worker() {
         (&call["model"], &call["input_tokens"], &call["output_tokens"]),
         (&json!("small-1"), &json!(3), &json!(2))
     );
-    let request = &service.requests()[0];
+    let requests = service.requests();
+    let request = requests.iter().find(|request| request.line.starts_with("POST")).expect("a call");
     assert_eq!(request.line, "POST /v1/chat/completions");
     assert!(request.headers.to_lowercase().contains(&format!("authorization: bearer {KEY}")));
     let body: Value = serde_json::from_str(&request.body).expect("JSON");
