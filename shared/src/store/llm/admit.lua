@@ -79,7 +79,7 @@ local function budgets()
         local window = b[3] > 0 and told(math.floor(now / b[3])) or 'all'
         local key = spent_key(exact, window)
         local s = redis.call('HMGET', key, 'charged', 'settled', 'open', 'limit', 'day')
-        found[#found + 1] = { scope = exact, key = key, limit = b[2], every = b[3], on_limit = b[4], window = window,
+        found[#found + 1] = { scope = exact, key = key, limit = math.min(b[2], 1000 * MOST), every = b[3], on_limit = b[4], window = window,
           charged = tonumber(s[1]) or 0, settled = tonumber(s[2]) or 0, open = tonumber(s[3]) or 0,
           known_limit = tonumber(s[4]), day = s[5] }
       end
@@ -191,8 +191,8 @@ local function bucket_wait(item)
   -- Newcomers let those go first who gave their slots back, unless these leave the burst unused.
   local us = rate_wait(b, limits, need, ahead, not ask.returning and awaited(b))
   us = math.max(us, free_slot_wait(b, limits[4], #ahead))
-  local hushed = b.hush_from <= now and now <= b.hush_till + SECOND and rank >= b.hush_rank
-  if hushed and not is_large(b, limits, need) then us = math.max(us, b.hush_till + SECOND - now) end
+  local hushed = b.hush_from <= now and rank >= b.hush_rank and not is_large(b, limits, need)
+  if hushed then us = math.max(us, b.hush_till + SECOND - now) end
   if b.changed then keep_bucket(b) end
   return us
 end

@@ -114,19 +114,18 @@ local function breaker_passed(name, b, recovery)
   if b.state == CLOSED then return end
   b.probes = probes_out(b, recovery) + 1
   b.probed_at = now
-  if b.state == OPEN then b.state, b.successes = HALF, 0; event('breaker', name, 'state', 'half_open') end
+  if b.state == OPEN then b.state = HALF; event('breaker', name, 'state', 'half_open') end
   keep_breaker(name, b)
 end
 local function breaker_open(name, b, why)
-  b.state, b.opened_at, b.probes, b.successes, b.failures = OPEN, now, 0, 0, 0
-  b.opens = b.opens + 1
+  b.state, b.opened_at, b.probes, b.successes, b.opens = OPEN, now, 0, 0, b.opens + 1
   event('breaker', name, 'state', 'open', 'why', why)
 end
 -- `verdict`: 'success', 'failure', or 'neither' (the call says nothing about the other side's health). `opens`: how
 -- often the breaker had opened when the call went, where that is known: a call from before tells of times past.
 local function breaker_told(name, verdict, why, threshold, probes, opens)
   local b = breaker(name)
-  if b.state == OPEN or opens and opens ~= b.opens then return end
+  if opens and opens ~= b.opens then return end
   if b.state == CLOSED then
     if verdict == 'failure' then
       b.failures = b.failures + 1
@@ -137,7 +136,7 @@ local function breaker_told(name, verdict, why, threshold, probes, opens)
       return
     end
   else
-    if b.probes == 0 then return end -- no probe is out, so this was none
+    if b.probes == 0 then return end -- no probe is out, so this was none: it is open, or half-open again
     b.probes = b.probes - 1
     if verdict == 'failure' then
       breaker_open(name, b, why)
