@@ -189,7 +189,7 @@ impl Scene {
     }
 
     /// Calls in flight, as a bucket counts them.
-    async fn in_flight(&self, scope: &str) -> f64 {
-        self.words("buckets", scope).await.get(7).copied().unwrap_or(0.0)
+    async fn in_flight(&self, scope: &str) -> i64 {
+        self.words("buckets", scope).await.get(7).map_or(0, |number| *number as i64)
     }
 }

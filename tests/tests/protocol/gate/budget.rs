@@ -286,6 +286,19 @@ async fn an_unknown_cost_is_what_was_reserved_and_a_larger_one_is_charged_in_ful
 }
 
 #[tokio::test]
+async fn a_cost_beyond_reason_is_charged_as_a_million_dollars() {
+    let (t, gate) = gate().await;
+    let budgets = [for_ever("fleet:", i64::MAX)];
+    for _ in 0..2 {
+        let (call, _) = asks(&gate, &budgets, &[costs(3)]).await;
+        gate.settle(&Answered { cost: i64::MAX, ..done(&call) }, "").await.unwrap();
+    }
+    let used = &gate.budget_uses(1).await.unwrap()[0];
+    assert_eq!((used.charged, used.settled, used.open), (2_000_000_000_000_000, 2_000_000_000_000_000, 0));
+    t.done().await;
+}
+
+#[tokio::test]
 async fn what_lapses_stays_spent() {
     let (t, gate) = gate().await;
     let budgets = [for_ever("fleet:", 5 * CENT)];

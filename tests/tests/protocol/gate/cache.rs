@@ -128,6 +128,8 @@ async fn who_waits_for_one_that_has_landed_already_does_not_wait() {
     lands(&gate, &first, "a").await;
     let landed = gate.landed(&first, Duration::from_mins(1));
     tokio::time::timeout(Duration::from_secs(30), landed).await.expect("at once").unwrap();
+    let ttl: i64 = t.redis(&["PTTL", &t.gate_key(&format!("landed:{first}"))]).await;
+    assert!((1..=60_000).contains(&ttl), "it goes by itself: {ttl}");
     t.done().await;
 }
 

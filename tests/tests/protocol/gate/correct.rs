@@ -29,6 +29,16 @@ async fn unused_tokens_come_back_but_never_above_the_burst() {
 }
 
 #[tokio::test]
+async fn a_correction_does_not_end_the_quiet_that_a_large_call_waits_for() {
+    let (t, gate) = gate().await;
+    let call = go(&gate, &tokens(1000, 20)).await;
+    t.pass_gate_for(Duration::from_secs(55)).await;
+    gate.settle(&Answered { used: [10, 0], ..done(&call) }, "").await.unwrap();
+    go(&gate, &tokens(1000, 800)).await;
+    t.done().await;
+}
+
+#[tokio::test]
 async fn what_was_used_beyond_is_a_debt() {
     let (t, gate) = gate().await;
     let call = go(&gate, &tokens(1000, 100)).await;
@@ -79,11 +89,11 @@ async fn a_reservation_lapses_at_its_deadline_and_stays_spent() {
     assert_eq!(super::reasons(&kept), ["limit model:p/m"], "it is in flight");
     t.pass_gate_for(Duration::from_secs(1)).await;
     let wait = told_wait(&went(&gate, &models).await.1);
-    assert_eq!(t.in_flight("model:p/m").await, 0.0);
+    assert_eq!(t.in_flight("model:p/m").await, 0);
     assert!((3.0..3.8).contains(&wait.as_secs_f64()), "the tokens did not come back: {wait:?}");
     t.pass_gate_for(wait).await;
     go(&gate, &models[0]).await;
-    assert_eq!(t.in_flight("model:p/m").await, 1.0);
+    assert_eq!(t.in_flight("model:p/m").await, 1);
     t.done().await;
 }
 
@@ -106,7 +116,10 @@ async fn a_late_word_corrects_nothing_twice() {
     let told = Answered { used: [100, 0], cost: 5, ..done(&calls[1]) };
     assert!(gate.settle(&told, "").await.unwrap());
     assert!(!gate.settle(&told, "").await.unwrap(), "told twice");
-    assert_eq!(t.in_flight("model:p/m").await, 0.0);
+    assert_eq!(t.in_flight("model:p/m").await, 0);
+    for left in [&["ZCARD", &t.gate_key("deadlines")], &["HLEN", &t.gate_key("calls")]] {
+        assert_eq!(t.redis::<usize>(left).await, 0);
+    }
     t.done().await;
 }
 

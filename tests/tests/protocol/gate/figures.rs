@@ -127,6 +127,21 @@ async fn the_figures_of_a_day_add_up() {
     t.done().await;
 }
 
+#[tokio::test]
+async fn nonsense_does_not_stop_the_counting() {
+    let (t, gate) = gate().await;
+    for tokens in [i64::MAX, 9_000_000_000_000_000_000, 9_000_000_000_000_000_000, 5] {
+        let call = new_call();
+        let told = answered(&call, "p/m", CallVerdict::Success);
+        let told =
+            Answered { usage: vec![("model", "m")], counts: [("input_tokens", tokens)].into(), ..told };
+        gate.settle(&told, "").await.unwrap();
+    }
+    let day = t.server_time().await / 86_400_000_000;
+    assert_eq!(gate.usage(day, "model").await.unwrap()[0].2, 3_000_000_000_000_005);
+    t.done().await;
+}
+
 /// Fills a hash of the gateway with `n` fields.
 async fn fill(t: &crate::scene::Scene, hash: &str, n: u32, field: &str, value: &str) {
     let source =

@@ -100,7 +100,7 @@ async fn out_of_memory_a_report_changes_all_that_it_changes_otherwise() {
         let names: Vec<String> =
             lines.iter().map(|line| line.split('=').next().unwrap().to_owned()).collect();
         assert_eq!(super::budget::spent(&t, "fleet::all").await["charged"], "1");
-        assert_eq!(t.in_flight("model:p/m").await, 0.0);
+        assert_eq!(t.in_flight("model:p/m").await, 0);
         // Entries of streams are named after the moment.
         changes.push(names.into_iter().filter(|name| !name.contains(" 1")).collect::<Vec<_>>());
         t.done().await;
@@ -194,10 +194,10 @@ async fn broken_figures_of_a_budget_stop_nobody_else() {
     t.redis::<()>(&["SET", &key, "foreign"]).await;
     assert!(asks("acme").await.is_err(), "nobody knows what it may spend");
     assert!(gate.settle(&answered(&call, "p/m", CallVerdict::Success), "").await.unwrap());
-    assert_eq!(t.in_flight("model:p/m").await, 1.0);
+    assert_eq!(t.in_flight("model:p/m").await, 1);
     t.pass_gate_for(Duration::from_secs(61)).await;
     assert!(is_go(&asks("other").await.unwrap().1));
-    assert_eq!(t.in_flight("model:p/m").await, 1.0, "the other's own");
+    assert_eq!(t.in_flight("model:p/m").await, 1, "the other's own");
     t.done().await;
 }
 
@@ -211,7 +211,7 @@ async fn records_that_cannot_be_read_do_not_stop_the_others() {
     t.redis::<()>(&["HSET", &t.gate_key("calls"), &calls[0], "not JSON"]).await;
     t.pass_gate_for(Duration::from_secs(61)).await;
     go(&gate, &priced()).await;
-    assert_eq!(t.in_flight("model:p/m").await, 2.0, "the unreadable one's slot is lost, the other's is not");
+    assert_eq!(t.in_flight("model:p/m").await, 2, "the unreadable one's slot is lost, the other's is not");
     for hash in ["buckets", "breakers", "cooldowns", "learned", "live"] {
         for field in ["model:p/m", "p/m", "p/k/m", "lane:p/k/m", "p/m|"] {
             t.redis::<()>(&["HSET", &t.gate_key(hash), field, "what is this"]).await;

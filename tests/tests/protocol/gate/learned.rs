@@ -49,10 +49,21 @@ async fn nothing_left_empties_the_bucket_with_the_first_answer_already() {
 async fn nothing_left_empties_a_bucket_that_was_full_long_ago() {
     let (t, gate) = after([60, 0, 0], [-1; 3]).await;
     let call = go(&gate, &free("m")).await;
-    t.pass_gate_for(Duration::from_secs(30)).await; // a long call
+    t.pass_gate_for(Duration::from_secs(70)).await; // a long call
     gate.settle(&Answered { taught: taught([60, 0, 0], [0, -1, -1]), ..done(&call) }, "").await.unwrap();
     let wait = told_wait(&went(&gate, &[free("m")]).await.1);
     assert!((0.9..1.1).contains(&wait.as_secs_f64()), "{wait:?}");
+    t.done().await;
+}
+
+#[tokio::test]
+async fn nothing_left_empties_a_bucket_whose_limit_is_configured() {
+    let (t, gate) = gate().await;
+    let mut own = free("m");
+    own.buckets[1].1 = [600, 0, 0, 0];
+    let call = go(&gate, &own).await;
+    gate.settle(&Answered { taught: taught([0; 3], [0, -1, -1]), ..done(&call) }, "").await.unwrap();
+    assert!(told_wait(&went(&gate, &[own]).await.1) > Duration::from_millis(80));
     t.done().await;
 }
 
@@ -80,9 +91,16 @@ async fn an_answer_that_tells_less_does_not_take_back_what_is_known() {
 async fn a_limit_that_was_told_rules_nothing_out_for_good() {
     let (t, gate) = after([0, 100, 0], [-1; 3]).await;
     let large = model("m", [0; 4], [1, 5000, 0], Some(0));
-    assert!(told_wait(&went(&gate, std::slice::from_ref(&large)).await.1) > Duration::from_secs(30));
+    let (_, answer) = went(&gate, std::slice::from_ref(&large)).await;
+    assert!(matches!(answer, windlass_shared::store::Admission::Wait { park: true, .. }), "{answer:?}");
+    assert!(told_wait(&answer) > Duration::from_secs(30));
+    let next = told_wait(&went(&gate, &[free("m")]).await.1);
+    assert!(next < Duration::from_secs(150), "those behind it do not wait for all that it asks: {next:?}");
     t.pass_gate_for(Duration::from_secs(62)).await;
-    go(&gate, &large).await;
+    let call = go(&gate, &large).await;
+    // All of a minute was taken, so not five thousand tokens come back, but forty.
+    gate.settle(&Answered { used: [60, 0], ..done(&call) }, "").await.unwrap();
+    assert!(told_wait(&went(&gate, &[free("m")]).await.1) > Duration::from_secs(30));
     t.done().await;
 }
 

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use windlass_shared::store::{Admission, Ask, AskModel, Gate};
 
-use super::{ask, burst, drained, gate, go, is_go, new_call, requests, sim::Sim, tokens, went};
+use super::{
+    ask, burst, drained, gate, go, is_go, new_call, requests,
+    sim::{Clock, Sim},
+    tokens, went,
+};
 
 /// Gives its slot back; answers for how long.
 async fn parks(gate: &Gate, models: &[AskModel], rank: u8) -> Duration {
@@ -52,26 +56,25 @@ async fn each_rank_is_spread_by_itself_behind_the_more_urgent() {
 async fn those_who_return_when_told_are_let_through() {
     let (t, gate) = drained().await;
     let models = [requests(60)];
-    let mut waits = Vec::new();
+    let mut clock = Clock::new(&t).await;
+    let mut due = Vec::new();
     for _ in 0..5 {
-        waits.push(parks(&gate, &models, 2).await);
+        let wait = parks(&gate, &models, 2).await;
+        due.push(t.server_time().await + wait.as_micros() as i64);
     }
-    let mut passed = Duration::ZERO;
-    for wait in waits {
-        let mut left = wait.saturating_sub(passed);
+    for moment in due {
+        clock.set(clock.now.max(moment)).await;
         for again in 0.. {
-            left = Duration::from_millis(left.as_millis() as u64 + 1);
-            t.pass_gate_for(left).await;
-            passed += left;
             let call = new_call();
             let answer = gate.admit(&Ask { returning: true, ..ask(&call, &models) }).await.unwrap();
             if is_go(&answer) {
                 break;
             }
             // Whoever comes a little late makes those behind a little later.
-            left = super::told_wait(&answer);
+            let wait = super::told_wait(&answer);
+            assert!(again < 3 && wait < Duration::from_millis(300), "{answer:?}");
             t.redis::<()>(&["DEL", &t.gate_key("waiting:model:p/m")]).await;
-            assert!(again < 3 && left < Duration::from_millis(300), "{answer:?}");
+            clock.pass(wait + Duration::from_millis(1)).await;
         }
     }
     t.done().await;
@@ -107,7 +110,7 @@ async fn ghosts_do_not_idle_the_bucket() {
     for _ in 0..1000 {
         parks(&gate, &models, 2).await;
     }
-    let mut sim = Sim::new(&t, Duration::from_secs(2));
+    let mut sim = Sim::new(&t, Duration::from_secs(2)).await;
     sim.callers(8, &models[0], 2);
     sim.run(Duration::from_mins(1)).await;
     assert!(sim.total(0) >= 540, "newcomers got {} of 600", sim.total(0));
@@ -117,7 +120,7 @@ async fn ghosts_do_not_idle_the_bucket() {
 #[tokio::test]
 async fn a_fleet_that_overflows_gets_the_whole_limit() {
     let (t, _) = gate().await;
-    let mut sim = Sim::new(&t, Duration::from_millis(500));
+    let mut sim = Sim::new(&t, Duration::from_millis(500)).await;
     sim.callers(60, &requests(600), 2);
     sim.run(Duration::from_mins(3)).await;
     assert!(sim.parks > 100, "{}", sim.parks);
@@ -129,7 +132,7 @@ async fn a_fleet_that_overflows_gets_the_whole_limit() {
 #[tokio::test]
 async fn a_large_call_that_gave_its_slot_back_finds_it_quiet_when_it_returns() {
     let (t, _) = gate().await;
-    let mut sim = Sim::new(&t, Duration::from_secs(2));
+    let mut sim = Sim::new(&t, Duration::from_secs(2)).await;
     sim.callers(4, &tokens(1000, 10), 2);
     let large = sim.caller(tokens(1000, 900), 2);
     sim.run(Duration::from_mins(12)).await;
@@ -147,6 +150,23 @@ async fn a_large_call_that_never_returns_does_not_hush_the_bucket_for_ever() {
     assert!(!is_go(&went(&gate, &[tokens(1000, 10)]).await.1), "it is kept quiet for the large one");
     t.pass_gate_for(wait.saturating_sub(Duration::from_secs(9)) + Duration::from_millis(10)).await;
     go(&gate, &tokens(1000, 10)).await;
+    t.done().await;
+}
+
+#[tokio::test]
+async fn large_calls_are_told_to_come_a_minute_apart_and_the_first_keeps_its_quiet() {
+    let (t, gate) = gate().await;
+    let large = [tokens(1000, 1000)];
+    go(&gate, &tokens(1000, 10)).await;
+    let (first, second) = (parks(&gate, &large, 2).await, parks(&gate, &large, 2).await);
+    let between = second.saturating_sub(first).as_secs_f64();
+    assert!((60.0..62.0).contains(&between), "{between}");
+    t.pass_gate_for(Duration::from_secs(30)).await;
+    let (call, small) = (new_call(), [tokens(1000, 10)]);
+    let answer = gate.admit(&Ask { returning: true, ..ask(&call, &small) }).await.unwrap();
+    assert!(!is_go(&answer), "{answer:?}");
+    t.pass_gate_for(first.saturating_sub(Duration::from_secs(30))).await;
+    assert!(returns(&gate, &large, 2).await);
     t.done().await;
 }
 

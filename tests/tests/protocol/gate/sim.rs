@@ -18,7 +18,7 @@ pub(super) struct Caller {
     /// When it asks next, microseconds of the simulation's clock.
     next: i64,
     call: String,
-    /// As it was told, in milliseconds of the simulation's clock; 0 before.
+    /// As it heard, in milliseconds of the simulation's clock; 0 before.
     asked: i64,
     waiting: String,
     returning: bool,
@@ -34,14 +34,47 @@ pub(super) struct Grant {
     pub(super) need: [u64; 3],
 }
 
+/// The gateway's clock, which goes only when told to: however long a test takes, it is that moment.
+pub(super) struct Clock<'a> {
+    t: &'a Scene,
+    /// How much further it is than the server's, microseconds.
+    ahead: i64,
+    /// The moment it shows, microseconds.
+    pub(super) now: i64,
+}
+
+impl<'a> Clock<'a> {
+    pub(super) async fn new(t: &'a Scene) -> Self {
+        Self { t, ahead: 0, now: t.server_time().await }
+    }
+
+    /// Makes it this moment, or the next millisecond after it: the scores of a line are in milliseconds.
+    pub(super) async fn set(&mut self, moment: i64) {
+        let by = (moment - self.t.server_time().await - self.ahead).div_euclid(1000) * 1000 + 1000;
+        self.t.pass_gate(by).await;
+        self.ahead += by;
+        self.now = moment;
+    }
+
+    pub(super) async fn pass(&mut self, time: Duration) {
+        self.set(self.now + time.as_micros() as i64).await;
+    }
+
+    /// A moment in milliseconds that a script told, by this clock.
+    pub(super) fn heard(&self, asked: u64) -> i64 {
+        asked as i64 + self.ahead / 1000
+    }
+
+    /// The same, as the scripts know it by now.
+    pub(super) fn said(&self, heard: i64) -> u64 {
+        (heard - self.ahead / 1000) as u64
+    }
+}
+
 /// Callers and what they were granted.
 pub(super) struct Sim<'a> {
-    t: &'a Scene,
+    clock: Clock<'a>,
     gate: Gate,
-    /// How much faster the simulation's clock went than the server's.
-    passed: i64,
-    /// The simulation's clock when it was last looked at.
-    now: i64,
     slot_wait: Duration,
     callers: Vec<Caller>,
     pub(super) grants: Vec<Grant>,
@@ -52,12 +85,10 @@ pub(super) struct Sim<'a> {
 }
 
 impl<'a> Sim<'a> {
-    pub(super) fn new(t: &'a Scene, slot_wait: Duration) -> Self {
+    pub(super) async fn new(t: &'a Scene, slot_wait: Duration) -> Self {
         Self {
-            t,
+            clock: Clock::new(t).await,
             gate: t.store.gate(),
-            passed: 0,
-            now: 0,
             slot_wait,
             callers: Vec::new(),
             grants: Vec::new(),
@@ -96,20 +127,13 @@ impl<'a> Sim<'a> {
 
     /// Lets the callers call for so long.
     pub(super) async fn run(&mut self, time: Duration) {
-        if self.now == 0 {
-            self.now = self.t.server_time().await;
-        }
-        let end = self.now + time.as_micros() as i64;
+        let end = self.clock.now + time.as_micros() as i64;
         while let Some(next) = (0..self.callers.len()).min_by_key(|i| self.callers[*i].next) {
-            let moment = self.callers[next].next;
+            let moment = self.callers[next].next.max(self.clock.now);
             if moment >= end {
                 break;
             }
-            // It is that moment now, however long the test itself took. Scores are in milliseconds.
-            let moment = moment.max(self.now);
-            let by = (moment - self.t.server_time().await - self.passed).div_euclid(1000) * 1000 + 1000;
-            self.t.pass_gate(by).await;
-            self.passed += by;
+            self.clock.set(moment).await;
             self.step(next).await;
         }
     }
@@ -117,18 +141,17 @@ impl<'a> Sim<'a> {
     async fn step(&mut self, number: usize) {
         self.asks += 1;
         let caller = &self.callers[number];
-        let asked = if caller.asked == 0 { 0 } else { (caller.asked - self.passed / 1000) as u64 };
         let question = Ask {
             slot_wait: self.slot_wait,
             rank: caller.rank,
-            asked,
+            asked: if caller.asked == 0 { 0 } else { self.clock.said(caller.asked) },
             returning: caller.returning,
             waiting: &caller.waiting,
             ..ask(&caller.call, &caller.models)
         };
         let answer = self.gate.admit(&question).await.expect("admit");
-        let now = self.t.server_time().await + self.passed;
-        self.now = now;
+        // A script looks at the clock a little later than it was set.
+        let now = self.clock.t.server_time().await + self.clock.ahead;
         if is_go(&answer) {
             self.gate.settle(&done(&self.callers[number].call), "").await.expect("settle");
         }
@@ -141,7 +164,7 @@ impl<'a> Sim<'a> {
             }
             Admission::Wait { wait, park: false, scope, asked, .. } => {
                 caller.next = now + wait.as_micros() as i64;
-                (caller.asked, caller.waiting) = (asked as i64 + self.passed / 1000, scope);
+                (caller.asked, caller.waiting) = (self.clock.heard(asked), scope);
             }
             Admission::Wait { wait, .. } => {
                 self.parks += 1;

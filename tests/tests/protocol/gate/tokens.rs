@@ -10,7 +10,7 @@ use crate::scene::Scene;
 #[tokio::test]
 async fn calls_of_mixed_sizes_stay_within_any_minute_and_each_gets_its_turn() {
     let (t, _) = gate().await;
-    let mut sim = Sim::new(&t, Duration::from_secs(2));
+    let mut sim = Sim::new(&t, Duration::from_secs(2)).await;
     for need in [5, 50, 100, 130, 400, 700, 1000] {
         sim.caller(tokens(1000, need), 2);
     }
@@ -26,7 +26,7 @@ async fn calls_of_mixed_sizes_stay_within_any_minute_and_each_gets_its_turn() {
 async fn small_calls_among_rare_large_ones_stay_within_any_minute() {
     for (large, pause) in [(1000, 90), (600, 40), (450, 100), (150, 20)] {
         let (t, _) = gate().await;
-        let mut sim = Sim::new(&t, Duration::from_secs(2));
+        let mut sim = Sim::new(&t, Duration::from_secs(2)).await;
         sim.callers(2, &tokens(1000, 20), 2);
         let large = (sim.now_and_then(tokens(1000, large), 2, Duration::from_secs(pause)), large);
         sim.run(Duration::from_mins(15)).await;
@@ -40,7 +40,7 @@ async fn small_calls_among_rare_large_ones_stay_within_any_minute() {
 /// What greedy callers of one size get of a limit.
 async fn share(need: u64) -> f64 {
     let (t, _) = gate().await;
-    let mut sim = Sim::new(&t, Duration::from_secs(2));
+    let mut sim = Sim::new(&t, Duration::from_secs(2)).await;
     sim.callers(6, &tokens(10_000, need), 2);
     sim.run(Duration::from_mins(15)).await;
     let most = sim.fullest_minute(1);

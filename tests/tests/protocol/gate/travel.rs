@@ -35,7 +35,8 @@ for _, key in ipairs(redis.call('KEYS', prefix .. 'waiting:*')) do
 end
 for _, what in ipairs({ 'waiting', 'flight', 'cache', 'landed' }) do
   for _, key in ipairs(redis.call('KEYS', prefix .. what .. ':*')) do
-    redis.call('PEXPIRE', key, string.format('%.0f', math.max(0, redis.call('PTTL', key) - math.floor(by / 1000))))
+    local ttl = redis.call('PTTL', key)
+    if ttl >= 0 then redis.call('PEXPIRE', key, string.format('%.0f', math.max(0, ttl - math.floor(by / 1000)))) end
   end
 end
 for _, use in ipairs(redis.call('ZRANGE', prefix .. 'budget-uses', 0, -1)) do

@@ -7,7 +7,7 @@ use super::{burst, gate, go, model, requests, sim::Sim, told_wait, went};
 /// Eight greedy callers for some minutes; the fullest minute, and the share of the limit that they got.
 async fn greedy(limit: u64, time: Duration) -> (u64, f64) {
     let (t, _) = gate().await;
-    let mut sim = Sim::new(&t, Duration::from_secs(2));
+    let mut sim = Sim::new(&t, Duration::from_secs(2)).await;
     sim.callers(8, &requests(limit), 2);
     sim.run(time).await;
     let share = sim.total(0) as f64 / (limit as f64 * time.as_secs_f64() / 60.0);
@@ -98,9 +98,31 @@ async fn nothing_is_taken_from_one_bucket_when_another_refuses() {
     assert_eq!(before, after, "levels, bursts, calls in flight");
     gate.settle(&super::done(&open[0]), "").await.unwrap();
     for scope in ["model:p/m", "key:p/k", "provider:p"] {
-        assert_eq!(t.in_flight(scope).await, 0.0, "{scope}");
+        assert_eq!(t.in_flight(scope).await, 0, "{scope}");
     }
     t.done().await;
+}
+
+#[tokio::test]
+async fn of_several_buckets_the_longest_wait_is_told_and_waited_for() {
+    for order in [[60, 600], [600, 60]] {
+        let (t, gate) = gate().await;
+        let mut model = requests(0);
+        model.buckets = order.map(|limit| (format!("model:{limit}"), [limit, 0, 0, 0])).into();
+        go(&gate, &model).await;
+        for _ in 0..5 {
+            let mut other = requests(0);
+            other.buckets = vec![("model:600".into(), [600, 0, 0, 0])];
+            go(&gate, &other).await;
+        }
+        let (_, answer) = went(&gate, &[model]).await;
+        let windlass_shared::store::Admission::Wait { wait, scope, .. } = answer else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(scope, "model:60");
+        assert!(wait > Duration::from_millis(900), "{wait:?}");
+        t.done().await;
+    }
 }
 
 #[tokio::test]

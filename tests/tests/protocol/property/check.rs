@@ -29,6 +29,19 @@ fn in_headers(events: &[Event], scripts: &[&str]) -> Check {
     Ok(())
 }
 
+/// What completed has a result, what waits for people has a draft, and what was not approved may keep it. A word of
+/// people stands only where they decided.
+fn check_result(task: &TaskRecord, name: &str) -> Check {
+    let (reason, has_result) = (task.reason.as_str(), task.result.is_some());
+    let result_fits = match task.state {
+        Some(State::Completed | State::Blocked) => has_result,
+        Some(State::Cancelled) => true, // it may have waited for people before
+        _ => has_result == (reason == "rejected"),
+    };
+    let decided = ["approved", "edited", "rejected"].contains(&reason);
+    ensure(result_fits && task.review.is_some() == decided, || format!("{name}: {task:?}"))
+}
+
 impl World<'_> {
     /// Everything that must hold at any moment.
     pub(super) async fn check(&mut self, scripts: &[&str]) -> Check {
@@ -68,24 +81,11 @@ impl World<'_> {
         })?;
         let Some(task) = task else { return Ok(()) };
         ensure(task.fault.is_none(), || format!("{name}: {:?}", task.fault))?;
-        Self::check_result(&task, name)?;
+        check_result(&task, name)?;
         let in_time = task.expires_at.is_some_and(|at| task.finished_at.is_some_and(|end| at <= end));
         ensure(state != Some(State::Expired) || in_time, || {
             format!("{name} expired before its time: {task:?}")
         })
-    }
-
-    /// What completed has a result, what waits for people has a draft, and what was not approved may keep it. A word of
-    /// people stands only where they decided.
-    fn check_result(task: &TaskRecord, name: &str) -> Check {
-        let (reason, has_result) = (task.reason.as_str(), task.result.is_some());
-        let result_fits = match task.state {
-            Some(State::Completed | State::Blocked) => has_result,
-            Some(State::Cancelled) => true, // it may have waited for people before
-            _ => has_result == (reason == "rejected"),
-        };
-        let decided = ["approved", "edited", "rejected"].contains(&reason);
-        ensure(result_fits && task.review.is_some() == decided, || format!("{name}: {task:?}"))
     }
 
     /// The counters of a batch add up.
