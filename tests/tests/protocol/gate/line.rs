@@ -76,7 +76,7 @@ async fn a_newcomer_does_not_pass_those_who_wait_but_a_more_urgent_one_does() {
     let (t, gate) = drained().await;
     let mut clock = Clock::new(&t).await;
     let place = stands(&mut clock, &gate, 2, false).await;
-    clock.set(place.due).await;
+    clock.set(place.due + 2000).await;
     let (newcomer, urgent, models) = (new_call(), new_call(), [requests(60)]);
     assert!(!is_go(&gate.admit(&Ask { rank: 3, ..ask(&newcomer, &models) }).await.unwrap()));
     assert!(is_go(&gate.admit(&Ask { rank: 1, ..ask(&urgent, &models) }).await.unwrap()));
