@@ -15,7 +15,7 @@ use clap_complete::Shell;
 pub(crate) use self::{
     budgets::{BudgetSet, Budgets, BudgetsCommand, OnLimit, Window},
     metrics::{By, Metrics},
-    models::{Models, ModelsCommand, ModelsList, Select},
+    models::{Models, ModelsCommand, ModelsList, ModelsReset, Select},
     review::{Decide, Edit, Review, ReviewCommand, Signature},
     write::LayDown,
 };

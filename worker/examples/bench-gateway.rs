@@ -141,8 +141,8 @@ async fn alone(sides: &Sides, calls: usize) -> Done<Vec<Value>> {
         }
     }
     Ok(vec![
-        line("windlass gateway", &told),
-        line("windlass gateway, until the answer", &answered),
+        line("windlass gateway", &answered),
+        line("windlass gateway, report confirmed", &told),
         line("windlass llm task", &tasks),
     ])
 }

@@ -1,6 +1,6 @@
 //! One attempt of one task, in named steps: decode, find its type, execute under guard, decide.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use serde_json::value::RawValue;
@@ -70,25 +70,26 @@ fn decode(task: &TaskRecord, progress: Progress) -> Result<Job, Failure> {
 /// Ends with the executor, its time-out, its panic, or a word from outside. Whatever ends it drops the executor's
 /// future, which stops what it started.
 async fn execute(job: &Job, known: &Known, timeout: Duration, stopped: oneshot::Receiver<Cause>) -> Outcome {
-    let guarded = AssertUnwindSafe(known.executor.execute(job)).catch_unwind();
+    let mut guarded = pin!(AssertUnwindSafe(known.executor.execute(job)).catch_unwind());
     tokio::select! {
         biased;
         // Nobody holds the other end any more: a later attempt took this one's place.
         cause = stopped => Outcome::Stopped(cause.unwrap_or(Cause::Lost), job.carry.get()),
-        ended = tokio::time::timeout(timeout, guarded) => match ended {
+        ended = tokio::time::timeout(timeout, &mut guarded) => match ended {
             Ok(Ok(Ok(result))) => Outcome::Done(result),
             Ok(Ok(Err(failure))) => Outcome::Failed(failure),
             Ok(Err(panic)) => Outcome::Failed(Failure {
                 ledger: job.carry.get(),
                 ..Failure::new(ErrorClass::Panic, panic_text(panic.as_ref()))
             }),
-            Err(_) => Outcome::Failed(Failure {
-                ledger: job.carry.get(),
-                ..Failure::new(
-                    ErrorClass::Timeout,
-                    format!("the attempt took longer than {}", windlass_shared::model::time::human(timeout)),
-                )
-            }),
+            Err(_) => {
+                job.carry.out_of_time(timeout);
+                let limit = windlass_shared::model::time::human(timeout);
+                Outcome::Failed(Failure {
+                    ledger: job.carry.get(),
+                    ..Failure::new(ErrorClass::Timeout, format!("the attempt took longer than {limit}"))
+                })
+            }
         },
     }
 }

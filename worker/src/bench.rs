@@ -43,7 +43,7 @@ pub struct Bench {
 pub struct Took {
     /// Until the answer was there.
     pub answer: Duration,
-    /// Until Redis knew what became of it, too. A task ends only then.
+    /// Until Redis confirmed the report of it, too, for which no task waits.
     pub whole: Duration,
     /// The answer was known.
     pub cached: bool,
@@ -87,7 +87,7 @@ impl Bench {
     pub async fn call(&self, prompt: &str) -> Result<Took, String> {
         let who = self.who();
         let request = self.request(prompt);
-        let mut ledger = Ledger::open(None, 1, MOST_CALLS, Carry::default());
+        let mut ledger = Ledger::open(None, 1, MOST_CALLS, Carry::default(), self.gateway.reports.clone());
         let start = Instant::now();
         let need = Requirements {
             models: self.models.clone(),

@@ -21,7 +21,7 @@ use windlass_llm::{
     ListedModel, OutputFormat, Provider, Role, Usage,
 };
 
-use crate::gateway::semantic::Embed;
+use crate::gateway::embed::Embed;
 
 /// A model from a file with weights.
 pub(crate) struct EmbeddedProvider {

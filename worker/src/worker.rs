@@ -131,9 +131,10 @@ impl Worker {
             slots = node.limits.concurrency,
             "the worker is ready"
         );
-        let catalog_of_models = tokio::spawn(refresh::run(gateway));
+        let catalog_of_models = tokio::spawn(refresh::run(Arc::clone(&gateway)));
         let ended = live(node, connect, signals, hints).await;
         catalog_of_models.abort();
+        gateway.told().await;
         ended
     }
 }

@@ -1,6 +1,6 @@
 //! What a provider's own listing says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,23 @@ pub struct Listing {
     pub expires: Option<String>,
 }
 
+/// What several providers list, by their names: what a node that asked them leaves for the fleet, as JSON.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Listings(pub BTreeMap<String, Vec<Listing>>);
+
+impl Listings {
+    /// Reads [`Listings::to_json`] of this or another version.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| format!("not lists of models: {error}"))
+    }
+
+    /// For the fleet's copy.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("lists hold nothing that JSON cannot")
+    }
+}
+
 /// What a listing changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Added {
@@ -50,6 +67,13 @@ pub struct Added {
 }
 
 impl Catalog {
+    /// Takes over what several providers list.
+    pub fn add_listings(&mut self, listings: &Listings) {
+        for (provider, listings) in &listings.0 {
+            self.add_listing(provider, listings);
+        }
+    }
+
     /// Takes over what a provider lists. An empty listing says nothing and changes nothing.
     pub fn add_listing(&mut self, provider: &str, listings: &[Listing]) -> Added {
         let mut added = Added::default();

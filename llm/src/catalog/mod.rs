@@ -24,23 +24,20 @@ pub(crate) mod span;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 pub(crate) use self::model::TYPICAL_SPEED;
 pub use self::{
     day::Day,
     entry::{Entries, Entry},
     find::{Resolved, Unknown},
-    listing::{Added, Listing},
+    listing::{Added, Listing, Listings},
     model::{Capability, Limits, Modalities, Model, Source, TYPICAL_INPUT, TYPICAL_OUTPUT},
 };
 
 /// The models, by their id.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Catalog {
     models: BTreeMap<String, Model>,
     /// Entries of the user's files, applied again whenever a listing changes what is below them.
-    #[serde(skip)]
     files: Vec<Entries>,
 }
 
@@ -85,16 +82,6 @@ impl Catalog {
         self.apply(&entries, Source::File)?;
         self.files.push(entries);
         Ok(())
-    }
-
-    /// The catalog as JSON, for the fleet's copy.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("a catalog holds nothing that JSON cannot")
-    }
-
-    /// Reads [`Catalog::to_json`] of this or another version. The files of the user are merged anew.
-    pub fn from_json(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| format!("not a catalog: {error}"))
     }
 
     fn apply(&mut self, entries: &Entries, source: Source) -> Result<(), Vec<String>> {

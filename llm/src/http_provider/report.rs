@@ -43,7 +43,7 @@ impl Head {
 }
 
 impl Call<'_> {
-    /// No answer came.
+    /// No answer came. Unless there was no connection, the request may have been worked on.
     pub(super) fn unsent(&self, error: reqwest::Error) -> ChatError {
         let class = if error.is_builder() {
             Class::BadRequest
@@ -54,7 +54,9 @@ impl Call<'_> {
         };
         let origin = error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
         let name = &self.provider.options.name;
-        ChatError::new(class, format!("no answer from {name} at {origin}: {}", http::explain(error)))
+        let began = !error.is_builder() && !error.is_connect();
+        let message = format!("no answer from {name} at {origin}: {}", http::explain(error));
+        ChatError { began, ..ChatError::new(class, message) }
     }
 
     /// It takes too long. What was asked for is being worked on, and may be billed.

@@ -20,6 +20,18 @@ pub(crate) enum ModelsCommand {
         after_help = "Examples:\n  windlass models select --category unit_test --complexity moderate --quality 0.8 --max-latency 3000ms\n  windlass models select --model sonnet --model gpt-5-mini --tools --output json | jq '.ranked[0]'"
     )]
     Select(Box<Select>),
+    /// Let keys, models and hosts that are left alone be called again at once: close breakers, end pauses
+    #[command(
+        after_help = "Names are those that `windlass models list` and `windlass doctor` show.\n\nExamples:\n  windlass models reset openai/gpt-5-mini\n  windlass models reset openrouter/team-4f21ab http:build.internal:443"
+    )]
+    Reset(ModelsReset),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelsReset {
+    /// Models, keys (PROVIDER/KEY), keys with a model (PROVIDER/KEY/MODEL), hosts (http:HOST:PORT)
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
 }
 
 #[derive(Debug, Args)]

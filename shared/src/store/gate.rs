@@ -14,7 +14,7 @@ use super::{
 };
 use crate::model::time::micros;
 
-pub use look::{BreakerState, BudgetUse, LiveRecord};
+pub use look::{BreakerState, BudgetUse, LiveRecord, UsageRecord};
 pub use semantic::SemanticEntry;
 
 /// The gateway's part of Redis. Cheap to clone.
@@ -262,9 +262,9 @@ pub struct Answered<'a> {
     pub breaker: BreakerRule,
     /// Model, category, half-life in microseconds, latency in microseconds, output tokens.
     pub live: (&'a str, &'a str, u64, u64, u64),
-    /// Dimension (`model`, `type`, `tenant`, `class`) and name.
-    pub usage: Vec<(&'a str, &'a str)>,
-    /// Added to the day's figures of each.
+    /// Model, type and tenant. Without a model nothing is counted.
+    pub usage: (&'a str, &'a str, &'a str),
+    /// Added to the day's figures of the three.
     pub counts: BTreeMap<&'a str, i64>,
 }
 
@@ -275,9 +275,9 @@ pub struct Judged<'a> {
     pub live: (&'a str, &'a str, u64, f64),
     /// Cached answers that are not valid.
     pub forget: Vec<&'a str>,
-    /// Dimension and name.
-    pub usage: Vec<(&'a str, &'a str)>,
-    /// Added to the day's figures of each.
+    /// Model, type and tenant, as with [`Answered`].
+    pub usage: (&'a str, &'a str, &'a str),
+    /// Added to the day's figures of the three.
     pub counts: BTreeMap<&'a str, i64>,
 }
 

@@ -28,7 +28,7 @@ pub use error::{Result, StoreError};
 pub use extend::{Extend, Extended, Held};
 pub use gate::{
     Admission, Answered, Ask, AskModel, BreakerRule, BreakerState, BudgetRule, BudgetUse, CallVerdict, Gate,
-    Judged, LiveRecord, OnLimit, SemanticEntry, Skipped, Taught,
+    Judged, LiveRecord, OnLimit, SemanticEntry, Skipped, Taught, UsageRecord,
 };
 pub use keys::{Keys, QueueKeys};
 pub use node::{Beaten, NodeCommand};

@@ -86,7 +86,7 @@ pub(crate) async fn call(store: &Store, call: &Call<'_>) -> bool {
         ttl: 0,
         breaker: BreakerRule::default(),
         live: (call.model, "unit_test", 3_600_000_000, 250_000, 10),
-        usage: vec![("model", call.model), ("type", "llm"), ("tenant", call.tenant), ("all", "all")],
+        usage: (call.model, "llm", call.tenant),
         counts,
     };
     gate.settle(&told, "").await.expect("it answers")

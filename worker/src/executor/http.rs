@@ -84,7 +84,7 @@ impl Executor for HttpExecutor {
         self.hosts.check(&target.url).map_err(|refused| Failure::bad_request(target.failed(&refused)))?;
         let call = async { self.call(&target, &payload).await };
         match &self.guard {
-            Some(guard) => guard.around(&target.url, call).await,
+            Some(guard) => guard.around(&target.url, &job.carry, call).await,
             None => call.await,
         }
     }

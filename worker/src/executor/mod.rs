@@ -21,7 +21,10 @@ pub mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -78,17 +81,38 @@ impl Job {
 /// What the next attempt is told of one that was ended from outside (its time-out, a hand-back, a panic), which cannot
 /// say it in [`Failure::ledger`]. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Carry(Arc<Mutex<String>>);
+pub struct Carry(Arc<Mutex<Carried>>);
+
+#[derive(Debug, Default)]
+struct Carried {
+    ledger: String,
+    /// The attempt is ended because it took longer than this.
+    out_of_time: Option<Duration>,
+}
 
 impl Carry {
     /// Replaces what would be told, JSON text.
     pub fn set(&self, ledger: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ledger;
+        self.lock().ledger = ledger;
     }
 
     /// What is to be told; empty: nothing.
     pub fn get(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().ledger.clone()
+    }
+
+    /// Says, before the attempt is dropped, that it took longer than it may.
+    pub fn out_of_time(&self, limit: Duration) {
+        self.lock().out_of_time = Some(limit);
+    }
+
+    /// Whether what ran for so long is the reason that the attempt ran out of time: it had at least half of it.
+    pub fn was_late(&self, ran_for: Duration) -> bool {
+        self.lock().out_of_time.is_some_and(|limit| ran_for * 2 >= limit)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Carried> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

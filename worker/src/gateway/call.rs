@@ -23,6 +23,7 @@ use super::{
     ledger::{CallRecord, millis},
     mode,
     report::{Report, Stored, Unsure},
+    semantic::{Question, Subject},
 };
 use crate::executor::Failure;
 
@@ -110,18 +111,21 @@ impl Gateway {
                 }
             },
         };
-        if call.cache == CacheKind::Semantic
-            && let Some(name) = &name
-            && let Some(answered) = self.recall(call, name, &gate, ledger).await
+        let question = match &name {
+            Some(name) if call.cache == CacheKind::Semantic => self.question(call, name, &gate, ledger).await,
+            _ => None,
+        };
+        if let Some(question) = &question
+            && let Some(answered) = self.recall(call, question, &gate, ledger).await
         {
             return Ok(answered);
         }
         let answered = run.until_answered(name.as_deref(), ledger).await?;
-        if call.cache == CacheKind::Semantic
+        if let Some(question) = &question
             && !answered.known
             && let Some(name) = &answered.kept_as
         {
-            self.semantic.keep(&gate, &self.realm(call.who), &who_may_answer(call), call.request, name).await;
+            self.semantic.keep(&gate, &self.realm(call.who), question, name).await;
         }
         Ok(answered)
     }
@@ -131,16 +135,32 @@ impl Gateway {
         if self.settings.cache_shared { String::new() } else { who.tenant.clone() }
     }
 
-    /// An answer to a request that means the same.
-    async fn recall(
+    /// The request as others are compared with it, unless the very same was asked before.
+    async fn question(
         &self,
         call: &Call<'_>,
         name: &str,
         gate: &Gate,
         ledger: &mut Ledger,
+    ) -> Option<Question> {
+        let subject = Subject::of(&who_may_answer(call), call.request)?;
+        // The exact cache answers; and nobody pays for a comparison while Redis is silent.
+        if gate.cached(name).await.ok()?.is_some() {
+            return None;
+        }
+        let vector = self.embed(&subject.text, call.who, gate, ledger).await?;
+        Some(Question::new(subject, vector))
+    }
+
+    /// An answer to a request that means the same.
+    async fn recall(
+        &self,
+        call: &Call<'_>,
+        question: &Question,
+        gate: &Gate,
+        ledger: &mut Ledger,
     ) -> Option<Answered> {
-        let route = who_may_answer(call);
-        let found = self.semantic.find(gate, &self.realm(call.who), &route, call.request, name).await?;
+        let found = self.semantic.find(gate, &self.realm(call.who), question).await?;
         let stored = Stored::read(&found.answer)?;
         let why =
             format!("a request that means the same was answered before (likeness {:.3})", found.likeness);
@@ -341,7 +361,8 @@ impl<'a> Run<'a> {
             ..CallRecord::default()
         };
         ledger.under_way(&record);
-        let report = Report::new(self.gate.clone(), id, &candidate, self.call.who, cache, self.gateway);
+        let report =
+            Report::new(self.gate.clone(), id, &candidate, self.call.who, cache, self.gateway, ledger);
         let started = tokio::time::Instant::now();
         let outcome = self.chat(served.provider.as_ref(), candidate.key, &request, id, cache).await;
         match outcome {
@@ -542,7 +563,7 @@ fn answered(
     ledger: &mut Ledger,
 ) -> Answered {
     record.answered(answer);
-    let cost = cost_of(answer, candidate);
+    let cost = cost_of(answer.cost_usd, &answer.usage, candidate);
     record.cost_usd = super::candidates::usd(cost);
     let keep = cache.filter(|_| answer.finish == Finish::Stop && answer.tool_calls.is_empty());
     let answered = Answered {
@@ -555,7 +576,7 @@ fn answered(
     };
     let stored = keep.map(|_| Stored::of(&record, &answered).to_json()).unwrap_or_default();
     ledger.add(record);
-    ledger.report(report.succeeded(answer, cost, stored));
+    ledger.report(report.succeeded(answer.into(), cost, stored));
     answered
 }
 
@@ -589,11 +610,11 @@ fn nothing_fits(gateway: &Gateway, ranking: &windlass_llm::select::Ranking) -> F
 }
 
 /// What a call cost, nano-dollars: what the provider says, else by the catalog's price; unknown if neither knows.
-pub(crate) fn cost_of(answer: &ChatAnswer, candidate: &Candidate) -> Option<i64> {
-    if let Some(cost) = answer.cost_usd.and_then(windlass_llm::Nano::from_usd) {
+pub(crate) fn cost_of(told_usd: Option<f64>, usage: &Usage, candidate: &Candidate) -> Option<i64> {
+    if let Some(cost) = told_usd.and_then(windlass_llm::Nano::from_usd) {
         return Some(cost.get());
     }
-    cost_of_usage(&answer.usage, candidate)
+    cost_of_usage(usage, candidate)
 }
 
 pub(crate) fn cost_of_usage(usage: &Usage, candidate: &Candidate) -> Option<i64> {

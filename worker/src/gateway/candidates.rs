@@ -82,7 +82,14 @@ fn likely_output(figures: Option<LiveFigures>, max_tokens: u32) -> u64 {
     }
 }
 
-fn ask(model: &Model, served: &Served, key: usize, input: u64, likely: u64, max_tokens: u32) -> AskModel {
+pub(super) fn ask(
+    model: &Model,
+    served: &Served,
+    key: usize,
+    input: u64,
+    likely: u64,
+    max_tokens: u32,
+) -> AskModel {
     let (provider, name, key) = (&model.provider, &model.name, &served.keys[key]);
     let cost = model.price.as_ref().map(|price| price.estimate(input, u64::from(max_tokens)).get());
     let lane = format!("{provider}/{}/{name}", key.name);

@@ -1,8 +1,10 @@
 //! The calls that a task made: one list over all attempts, models and repairs, so that retries cannot multiply, and
 //! every answer can be explained.
 
+use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 use windlass_llm::{ChatAnswer, ChatError, Usage};
 
 use crate::executor::Carry;
@@ -39,6 +41,9 @@ pub(crate) struct CallRecord {
     /// `length` says that the answer was cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) finish_reason: Option<String>,
+    /// What for, if not for an answer: `embedding`, to compare the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) purpose: Option<String>,
     /// Why this model.
     pub(crate) why: String,
 }
@@ -57,7 +62,7 @@ impl CallRecord {
         self.error = Some(error.class.as_str().to_owned());
     }
 
-    fn used(&mut self, usage: &Usage) {
+    pub(crate) fn used(&mut self, usage: &Usage) {
         self.input_tokens = usage.input;
         self.output_tokens = usage.output;
         self.cached_tokens = usage.cached.filter(|n| *n > 0);
@@ -77,8 +82,10 @@ pub(crate) struct Ledger {
     pub(crate) attempt: u32,
     /// No more calls than this.
     most: usize,
-    /// Reports to Redis that are on their way.
-    reports: JoinSet<()>,
+    /// Reports to Redis whose reply is not here yet.
+    reports: Vec<JoinHandle<()>>,
+    /// Where they go on when the task has ended.
+    tracker: TaskTracker,
     /// For an end from outside.
     carry: Carry,
 }
@@ -91,10 +98,16 @@ struct Stored<T> {
 
 impl Ledger {
     /// Goes on with what earlier attempts left. What cannot be read counts as nothing.
-    pub(crate) fn open(left: Option<&str>, attempt: u32, most: usize, carry: Carry) -> Self {
+    pub(crate) fn open(
+        left: Option<&str>,
+        attempt: u32,
+        most: usize,
+        carry: Carry,
+        tracker: TaskTracker,
+    ) -> Self {
         let read = |text| serde_json::from_str::<Stored<Vec<CallRecord>>>(text).ok();
         let calls = left.and_then(read).map(|stored| stored.calls).unwrap_or_default();
-        let ledger = Self { calls, attempt, most, reports: JoinSet::new(), carry };
+        let ledger = Self { calls, attempt, most, reports: Vec::new(), tracker, carry };
         ledger.carry_on();
         ledger
     }
@@ -118,23 +131,35 @@ impl Ledger {
         }
     }
 
+    /// For what must be known of an end from outside.
+    pub(crate) fn carry(&self) -> &Carry {
+        &self.carry
+    }
+
     pub(crate) fn calls(&self) -> &[CallRecord] {
         &self.calls
     }
 
     /// No further call may be made.
     pub(crate) fn is_full(&self) -> bool {
-        self.calls.iter().filter(|call| !call.cached).count() >= self.most
+        self.calls.iter().filter(|call| !call.cached && call.purpose.is_none()).count() >= self.most
     }
 
-    /// What is told to Redis beside the work; [`Self::reported`] waits for it.
+    /// Tells Redis something beside the work. It is sent before this returns, so that Redis hears of it before anything
+    /// that this node says later, such as the task's result; its reply is nobody's concern but [`Self::reported`]'s.
     pub(crate) fn report(&mut self, report: impl Future<Output = ()> + Send + 'static) {
-        self.reports.spawn(report);
+        let mut report = Box::pin(report);
+        if report.as_mut().now_or_never().is_none() {
+            self.reports.push(self.tracker.spawn(report));
+        }
     }
 
-    /// Waits until everything is told.
+    /// Waits until Redis has answered everything that it was told.
     pub(crate) async fn reported(&mut self) {
-        while self.reports.join_next().await.is_some() {}
+        while let Some(report) = self.reports.last_mut() {
+            _ = report.await;
+            self.reports.pop();
+        }
     }
 
     /// For the next attempt.
@@ -143,9 +168,29 @@ impl Ledger {
     }
 }
 
-impl Drop for Ledger {
-    /// A task that was cancelled still tells what it used.
-    fn drop(&mut self) {
-        self.reports.detach_all();
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::{Carry, Ledger, TaskTracker};
+
+    #[tokio::test]
+    async fn reports_begin_in_order_before_anything_else_and_outlive_the_task() {
+        let tracker = TaskTracker::new();
+        let mut ledger = Ledger::open(None, 1, 1, Carry::default(), tracker.clone());
+        let told = Arc::new(Mutex::new(Vec::new()));
+        for i in 0..3 {
+            let told = Arc::clone(&told);
+            ledger.report(async move {
+                told.lock().unwrap().push(format!("{i} sent"));
+                tokio::task::yield_now().await;
+                told.lock().unwrap().push("answered".to_owned());
+            });
+        }
+        assert_eq!(*told.lock().unwrap(), ["0 sent", "1 sent", "2 sent"]);
+        drop(ledger);
+        tracker.close();
+        tracker.wait().await;
+        assert_eq!(told.lock().unwrap().len(), 6);
     }
 }

@@ -6,13 +6,14 @@
 
 mod call;
 mod candidates;
+pub(crate) mod embed;
 mod hash;
 pub(crate) mod ledger;
 mod live;
 mod providers;
 pub(crate) mod refresh;
 mod report;
-pub(crate) mod semantic;
+mod semantic;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use tokio_util::task::TaskTracker;
 use windlass_llm::{
     Catalog, Model, Provider,
     select::{Availability, Mode, Requirements, State as Usable},
@@ -62,10 +64,16 @@ pub(crate) struct Gateway {
     catalog: RwLock<Arc<Catalog>>,
     /// Models that no list names, but tasks.
     unlisted: Mutex<BTreeSet<String>>,
+    /// Providers whose list of models was read.
+    listed: Mutex<BTreeSet<String>>,
     gate: OnceLock<Gate>,
     live: live::LiveCache,
     semantic: semantic::SemanticCache,
+    /// What compares requests for the semantic cache; without it nothing is found and nothing kept.
+    encoder: OnceLock<embed::Encoder>,
     flights: call::Flights,
+    /// What Redis is told beside the work.
+    pub(crate) reports: TaskTracker,
     pub(crate) settings: LlmSettings,
     rule: BreakerRule,
     budgets: Vec<BudgetRule>,
@@ -77,10 +85,13 @@ impl std::fmt::Debug for Gateway {
     }
 }
 
-/// The breaker as the configuration wants it; one that is switched off never opens.
+/// The breaker as the configuration wants it; one that is switched off never opens, and another node's is passed.
 pub(crate) fn breaker_rule(config: &Config) -> BreakerRule {
-    let threshold = if config.breaker.enabled { config.breaker.threshold } else { u32::MAX };
-    BreakerRule { threshold, recovery: config.breaker.recovery, probes: config.breaker.probes }
+    if !config.breaker.enabled {
+        return BreakerRule { threshold: u32::MAX, recovery: Duration::ZERO, probes: u32::MAX };
+    }
+    let settings = &config.breaker;
+    BreakerRule { threshold: settings.threshold, recovery: settings.recovery, probes: settings.probes }
 }
 
 impl Gateway {
@@ -104,7 +115,10 @@ impl Gateway {
             gate: OnceLock::new(),
             live: live::LiveCache::default(),
             semantic: semantic::SemanticCache::new(&config.llm),
+            encoder: OnceLock::new(),
+            listed: Mutex::default(),
             flights: call::Flights::default(),
+            reports: TaskTracker::new(),
             settings: config.llm.clone(),
             rule: breaker_rule(config),
             budgets: config.budgets.iter().map(budget).collect(),
@@ -120,21 +134,24 @@ impl Gateway {
         let chosen = self.settings.embeddings.as_str();
         if chosen == "built-in" {
             #[cfg(feature = "embedded")]
-            self.semantic.embed_with(Arc::new(crate::embedded::BuiltInEmbed::default()));
+            self.encode_with(embed::Encoder::BuiltIn(Arc::new(crate::embedded::BuiltInEmbed::default())));
             #[cfg(not(feature = "embedded"))]
             if self.settings.cache == CacheKind::Semantic {
                 return Err("this worker was built without an encoder: name PROVIDER/MODEL".into());
             }
             return Ok(());
         }
-        let (provider, model) = chosen.split_once('/').ok_or("use `built-in`, or PROVIDER/MODEL")?;
-        let served = self.served.get(provider).ok_or_else(|| {
+        let (provider, _) = chosen.split_once('/').ok_or("use `built-in`, or PROVIDER/MODEL")?;
+        if !self.served.contains_key(provider) {
             let why = self.unusable.get(provider).map_or("it is not configured", String::as_str);
-            format!("provider {provider} cannot be called: {why}")
-        })?;
-        let (provider, model) = (Arc::clone(&served.provider), model.to_owned());
-        self.semantic.embed_with(Arc::new(semantic::ProviderEmbed { provider, model }));
+            return Err(format!("provider {provider} cannot be called: {why}"));
+        }
+        self.encode_with(embed::Encoder::Model(chosen.to_owned()));
         Ok(())
+    }
+
+    fn encode_with(&self, encoder: embed::Encoder) {
+        _ = self.encoder.set(encoder);
     }
 
     /// Gives it the fleet's part of Redis. Before that every call fails.
@@ -169,6 +186,14 @@ impl Gateway {
         usize::try_from(model.context - answer).ok()
     }
 
+    /// Waits a moment for Redis to answer what it was told last, before the worker ends.
+    pub(crate) async fn told(&self) {
+        self.reports.close();
+        if tokio::time::timeout(LAST_WORDS, self.reports.wait()).await.is_err() {
+            tracing::warn!("what was told of calls is not confirmed; their reservations may have to lapse");
+        }
+    }
+
     /// Tells the fleet what validation thought of an answer (score, and whether it passed), and that one was known.
     pub(crate) fn judged(
         &self,
@@ -184,8 +209,9 @@ impl Gateway {
         }
     }
 
-    /// A newer catalog; models that no list names stay known.
-    fn set_catalog(&self, mut catalog: Catalog) {
+    /// A newer catalog, with what these providers list; models that no list names stay known.
+    fn set_catalog(&self, mut catalog: Catalog, listed: impl Iterator<Item = String>) {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).extend(listed);
         let unlisted = self.unlisted.lock().unwrap_or_else(PoisonError::into_inner);
         for id in unlisted.iter().filter(|id| catalog.get(id).is_none()).cloned().collect::<Vec<_>>() {
             _ = self.add_unlisted(&mut catalog, &id);
@@ -254,8 +280,22 @@ impl Gateway {
         match known {
             // Known but not callable: the ranking tells why.
             Ok(_) => Ok(name.to_owned()),
-            Err(unknown) => Err(Failure::bad_request(unknown.to_string())),
+            Err(unknown) => Err(match self.still_to_list(name) {
+                Some(provider) => {
+                    let message = format!("{unknown}; and {provider} has not told yet which models it has");
+                    Failure::new(ErrorClass::Connection, message).wait(LISTED_SOON)
+                }
+                None => Failure::bad_request(unknown.to_string()),
+            }),
         }
+    }
+
+    /// The provider of this model, if what it lists is not known yet.
+    fn still_to_list(&self, name: &str) -> Option<String> {
+        let (provider, _) = name.split_once('/')?;
+        let lists = self.served.get(provider).is_some_and(|served| served.spec.list_models);
+        let read = self.listed.lock().unwrap_or_else(PoisonError::into_inner).contains(provider);
+        (lists && !read).then(|| provider.to_owned())
     }
 
     /// The catalog's name of a model of a server of one's own.
@@ -315,6 +355,12 @@ impl Gateway {
         catalog.merge(windlass_llm::catalog::Entries::from_toml(&text, "task")?)
     }
 }
+
+/// A worker that ends waits so long for Redis to hear of its last calls.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A task that names a model of a provider whose list is not known yet comes again.
+const LISTED_SOON: Duration = Duration::from_secs(5);
 
 /// More names that no list has are nobody's models.
 const MOST_UNLISTED: usize = 1000;

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use windlass_llm::{Catalog, ListedModel, catalog::Listing};
+use windlass_llm::{
+    ListedModel,
+    catalog::{Listing, Listings},
+};
 
 use super::Gateway;
 
@@ -22,7 +25,7 @@ pub(crate) async fn run(gateway: Arc<Gateway>) {
 
 async fn round(gateway: &Gateway) {
     let Ok(gate) = gateway.gate() else { return };
-    let mut read = Listings::new();
+    let mut read = BTreeMap::new();
     for served in gateway.served.values().filter(|served| served.spec.list_models) {
         let provider = &served.spec.name;
         if !gate.may_refresh_catalog(provider, EVERY).await.unwrap_or(false) {
@@ -37,34 +40,25 @@ async fn round(gateway: &Gateway) {
     }
     if !read.is_empty() {
         // What other nodes read of other providers stays.
-        let known =
-            gate.catalog().await.ok().flatten().and_then(|(_, json)| serde_json::from_str(&json).ok());
-        let mut listings: Listings = known.unwrap_or_default();
-        listings.extend(read);
-        let json = serde_json::to_string(&listings).unwrap_or_default();
-        if let Err(error) = gate.set_catalog(&json).await {
+        let known = gate.catalog().await.ok().flatten();
+        let mut listings = known.and_then(|(_, json)| Listings::from_json(&json).ok()).unwrap_or_default();
+        listings.0.extend(read);
+        if let Err(error) = gate.set_catalog(&listings.to_json()).await {
             tracing::warn!(%error, "the listings of models could not be kept");
         }
     }
     match gate.catalog().await {
-        Ok(Some((_, json))) => match serde_json::from_str::<Listings>(&json) {
-            Ok(listings) => gateway.set_catalog(with(&gateway.base, &listings)),
-            Err(error) => tracing::warn!(%error, "the fleet's listings of models cannot be read"),
+        Ok(Some((_, json))) => match Listings::from_json(&json) {
+            Ok(listings) => {
+                let mut catalog = gateway.base.clone();
+                catalog.add_listings(&listings);
+                gateway.set_catalog(catalog, listings.0.into_keys());
+            }
+            Err(why) => tracing::warn!(%why, "the fleet's listings of models cannot be read"),
         },
         Ok(None) => {}
         Err(error) => tracing::debug!(%error, "the fleet's listings of models could not be asked for"),
     }
-}
-
-/// What providers list, by their names: the form in Redis.
-type Listings = BTreeMap<String, Vec<Listing>>;
-
-fn with(base: &Catalog, listings: &Listings) -> Catalog {
-    let mut catalog = base.clone();
-    for (provider, listings) in listings {
-        catalog.add_listing(provider, listings);
-    }
-    catalog
 }
 
 fn listing(model: &ListedModel) -> Listing {

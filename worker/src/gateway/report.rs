@@ -1,10 +1,14 @@
 //! What the fleet is told after a call. A call that is dropped half way is told of, too: its reservation would else be
 //! held until it lapses.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
-use windlass_llm::{ChatAnswer, ChatError, Cools, Finish, LimitFacts, Policy, ToolCall};
+use tokio_util::task::TaskTracker;
+use windlass_llm::{ChatAnswer, ChatError, Cools, EmbedAnswer, Finish, LimitFacts, Policy, ToolCall, Usage};
 use windlass_shared::{
     model::time::micros,
     store::{Answered as Told, BreakerRule, CallVerdict, Gate, Judged, Taught},
@@ -16,6 +20,7 @@ use super::{
     candidates::Candidate,
     ledger::CallRecord,
 };
+use crate::executor::Carry;
 
 /// The weight of what the fleet learns halves in this time.
 pub(crate) const HALF_LIFE: Duration = Duration::from_hours(1);
@@ -29,8 +34,34 @@ pub(crate) struct Report {
     cache: String,
     ttl: Duration,
     rule: BreakerRule,
+    /// Why the attempt ended, should it end before the call.
+    carry: Carry,
+    reports: TaskTracker,
+    since: Instant,
     /// Told already, or being told.
     told: bool,
+}
+
+/// What an answer says besides its words.
+pub(crate) struct Seen {
+    pub(crate) usage: Usage,
+    pub(crate) duration: Duration,
+    pub(crate) first_token: Option<Duration>,
+    pub(crate) limits: LimitFacts,
+}
+
+impl From<&ChatAnswer> for Seen {
+    fn from(answer: &ChatAnswer) -> Self {
+        let ChatAnswer { usage, duration, first_token, limits, .. } = *answer;
+        Self { usage, duration, first_token, limits }
+    }
+}
+
+impl From<&EmbedAnswer> for Seen {
+    fn from(answer: &EmbedAnswer) -> Self {
+        let EmbedAnswer { usage, duration, limits, .. } = *answer;
+        Self { usage: Usage { output: Some(0), ..usage }, duration, first_token: None, limits }
+    }
 }
 
 /// The variable part of a report.
@@ -55,8 +86,12 @@ impl Report {
         who: &Who,
         cache: Option<&str>,
         gateway: &Gateway,
+        ledger: &Ledger,
     ) -> Self {
         Self {
+            carry: ledger.carry().clone(),
+            reports: gateway.reports.clone(),
+            since: Instant::now(),
             gate,
             call: call.to_owned(),
             candidate: candidate.clone(),
@@ -71,15 +106,13 @@ impl Report {
     /// It answered.
     pub(crate) fn succeeded(
         mut self,
-        answer: &ChatAnswer,
+        seen: Seen,
         cost: Option<i64>,
         stored: String,
     ) -> impl Future<Output = ()> + Send + 'static {
         self.told = true;
-        let usage = answer.usage;
-        let (latency, limits) = (answer.duration, answer.limits);
-        let first = answer.first_token;
         async move {
+            let Seen { usage, duration: latency, first_token: first, limits } = seen;
             let number = |n: Option<u64>| n.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
             let count = |n: Option<u64>| n.map_or(0, |n| i64::try_from(n).unwrap_or(0));
             let mut counts = BTreeMap::from([
@@ -158,11 +191,6 @@ impl Report {
 
     async fn tell(&self, outcome: Outcome<'_>, stored: &str) {
         let model = &self.candidate.model;
-        let mut usage =
-            vec![("model", model.id.as_str()), ("type", self.who.task_type.as_str()), ("all", "all")];
-        if !self.who.tenant.is_empty() {
-            usage.push(("tenant", self.who.tenant.as_str()));
-        }
         let told = Told {
             call: &self.call,
             model: &self.candidate.ask.breaker,
@@ -183,7 +211,7 @@ impl Report {
                 micros(outcome.latency).unsigned_abs(),
                 outcome.output,
             ),
-            usage,
+            usage: (&model.id, &self.who.task_type, &self.who.tenant),
             counts: outcome.counts,
         };
         match self.gate.settle(&told, stored).await {
@@ -199,12 +227,13 @@ impl Report {
 }
 
 impl Drop for Report {
-    /// The call was dropped: the task was cancelled, or ran out of time.
+    /// The call was dropped: the task was cancelled, or ran out of time. A model that lets it run out of time is ill.
     fn drop(&mut self) {
         if std::mem::replace(&mut self.told, true) {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let tracker = self.reports.clone();
         let report = Self {
             gate: self.gate.clone(),
             call: self.call.clone(),
@@ -213,39 +242,41 @@ impl Drop for Report {
             cache: self.cache.clone(),
             ttl: self.ttl,
             rule: self.rule,
+            carry: self.carry.clone(),
+            reports: self.reports.clone(),
+            since: self.since,
             told: true,
         };
-        runtime.spawn(async move {
-            let outcome = Outcome {
-                verdict: CallVerdict::Neither,
-                class: "cancelled",
-                used: [-1, -1],
-                cost: -1,
-                cool: Vec::new(),
-                taught: Taught::default(),
-                keep: false,
-                latency: Duration::ZERO,
-                output: 0,
-                counts: BTreeMap::from([
-                    ("calls", 1),
-                    ("errors", 1),
-                    ("error_cancelled", 1),
-                    ("cost_unknown", 1),
-                ]),
-            };
-            report.tell(outcome, "").await;
-        });
+        let took = self.since.elapsed();
+        let (verdict, class, count) = if self.carry.was_late(took) {
+            (CallVerdict::Failure, "timeout", "error_timeout")
+        } else {
+            (CallVerdict::Neither, "cancelled", "error_cancelled")
+        };
+        _ = tracker.spawn_on(
+            async move {
+                let outcome = Outcome {
+                    verdict,
+                    class,
+                    used: [-1, -1],
+                    cost: -1,
+                    cool: Vec::new(),
+                    taught: Taught::default(),
+                    keep: false,
+                    latency: took,
+                    output: 0,
+                    counts: BTreeMap::from([("calls", 1), ("errors", 1), (count, 1), ("cost_unknown", 1)]),
+                };
+                report.tell(outcome, "").await;
+            },
+            &runtime,
+        );
     }
 }
 
 /// Tells what validation thought of an answer. One that is not valid is not used again.
 pub(super) async fn judged(gate: Gate, who: Who, answered: Answered, score: Option<(f64, bool)>, hit: bool) {
     let passed = score.is_none_or(|(_, passed)| passed);
-    let mut usage =
-        vec![("model", answered.model.as_str()), ("type", who.task_type.as_str()), ("all", "all")];
-    if !who.tenant.is_empty() {
-        usage.push(("tenant", who.tenant.as_str()));
-    }
     let milli = |(score, _): (f64, bool)| (score * 1000.0).round() as i64;
     let judged = Judged {
         // A known answer was judged when it was given.
@@ -256,7 +287,7 @@ pub(super) async fn judged(gate: Gate, who: Who, answered: Answered, score: Opti
             score.map_or(-1.0, |s| s.0),
         ),
         forget: answered.kept_as.as_deref().filter(|_| !passed).into_iter().collect(),
-        usage,
+        usage: (&answered.model, &who.task_type, &who.tenant),
         counts: BTreeMap::from([
             ("cache_hits", i64::from(hit)),
             ("validated", i64::from(score.is_some())),
@@ -308,7 +339,7 @@ impl Drop for Unsure {
                 ttl: 0,
                 breaker: rule,
                 live: ("", "", 0, 0, 0),
-                usage: Vec::new(),
+                usage: ("", "", ""),
                 counts: BTreeMap::new(),
             };
             if let Err(error) = gate.settle(&told, "").await {

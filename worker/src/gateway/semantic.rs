@@ -9,10 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, OnceCell};
-use windlass_llm::{ChatRequest, Content, EmbedRequest, Provider, Role};
+use tokio::sync::Mutex;
+use windlass_llm::{ChatRequest, Content, Role};
 use windlass_shared::{
     config::LlmSettings,
     store::{Gate, SemanticEntry},
@@ -24,28 +23,6 @@ use super::hash;
 const LONGEST: usize = 8000;
 /// Entries read at a time.
 const PAGE: usize = 500;
-
-/// What makes a vector of a text.
-#[async_trait]
-pub(crate) trait Embed: Send + Sync {
-    async fn embed(&self, text: &str) -> Result<Vec<f32>, String>;
-}
-
-/// A provider's model that makes embeddings.
-pub(crate) struct ProviderEmbed {
-    pub(crate) provider: Arc<dyn Provider>,
-    pub(crate) model: String,
-}
-
-#[async_trait]
-impl Embed for ProviderEmbed {
-    async fn embed(&self, text: &str) -> Result<Vec<f32>, String> {
-        let request =
-            EmbedRequest { model: self.model.clone(), input: vec![text.to_owned()], dimensions: None };
-        let answer = self.provider.embed(0, &request).await.map_err(|error| error.to_string())?;
-        answer.vectors.into_iter().next().ok_or_else(|| "the answer holds no vector".into())
-    }
-}
 
 /// What was found.
 pub(crate) struct Found {
@@ -65,7 +42,6 @@ struct Realm {
 pub(crate) struct SemanticCache {
     threshold: f32,
     most: usize,
-    embed: OnceCell<Arc<dyn Embed>>,
     realms: Mutex<HashMap<String, Arc<Mutex<Realm>>>>,
 }
 
@@ -77,45 +53,17 @@ impl SemanticCache {
         Self {
             threshold: settings.semantic_threshold as f32,
             most: settings.semantic_entries,
-            embed: OnceCell::new(),
             realms: Mutex::default(),
         }
     }
 
-    /// Says what makes vectors. Without it nothing is found and nothing kept.
-    pub(crate) fn embed_with(&self, embed: Arc<dyn Embed>) {
-        _ = self.embed.set(embed);
-    }
-
-    async fn vector(&self, text: &str) -> Option<Vec<f32>> {
-        match self.embed.get()?.embed(text).await {
-            Ok(vector) => Some(normalised(vector)),
-            Err(why) => {
-                tracing::warn!(%why, "a request could not be compared");
-                None
-            }
-        }
-    }
-
     /// An answer to a request that means the same.
-    pub(crate) async fn find(
-        &self,
-        gate: &Gate,
-        realm: &str,
-        route: &Value,
-        request: &ChatRequest,
-        name: &str,
-    ) -> Option<Found> {
-        let subject = Subject::of(route, request)?;
-        if gate.cached(name).await.ok()?.is_some() {
-            return None; // the very same was asked: the exact cache answers
-        }
-        let vector = self.vector(&subject.text).await?;
+    pub(crate) async fn find(&self, gate: &Gate, realm: &str, question: &Question) -> Option<Found> {
         let (answer, likeness) = {
             let realm_of = self.realm(realm).await;
             let mut entries = realm_of.lock().await;
             entries.read(gate, realm, self.most).await;
-            let best = entries.best(&vector, &subject.guard)?;
+            let best = entries.best(&question.vector, &question.guard)?;
             (best.0.to_owned(), best.1)
         };
         if likeness < self.threshold {
@@ -126,17 +74,9 @@ impl SemanticCache {
     }
 
     /// Keeps a request whose answer is in the cache as `name`.
-    pub(crate) async fn keep(
-        &self,
-        gate: &Gate,
-        realm: &str,
-        route: &Value,
-        request: &ChatRequest,
-        name: &str,
-    ) {
-        let Some(subject) = Subject::of(route, request) else { return };
-        let Some(vector) = self.vector(&subject.text).await else { return };
-        if let Err(error) = gate.add_semantic(realm, &vector, &subject.guard, name, self.most).await {
+    pub(crate) async fn keep(&self, gate: &Gate, realm: &str, question: &Question, name: &str) {
+        let Question { vector, guard } = question;
+        if let Err(error) = gate.add_semantic(realm, vector, guard, name, self.most).await {
             tracing::warn!(%error, "a request could not be kept for comparison");
         }
     }
@@ -174,15 +114,27 @@ impl Realm {
     }
 }
 
+/// A request as it is compared.
+pub(crate) struct Question {
+    vector: Vec<f32>,
+    guard: String,
+}
+
+impl Question {
+    pub(crate) fn new(subject: Subject, vector: Vec<f32>) -> Self {
+        Self { vector: normalised(vector), guard: subject.guard }
+    }
+}
+
 /// What of a request is compared.
-struct Subject {
-    text: String,
+pub(crate) struct Subject {
+    pub(crate) text: String,
     /// A hash of everything that must be equal.
     guard: String,
 }
 
 impl Subject {
-    fn of(route: &Value, request: &ChatRequest) -> Option<Self> {
+    pub(crate) fn of(route: &Value, request: &ChatRequest) -> Option<Self> {
         if !request.tools.is_empty() {
             return None;
         }

@@ -3,8 +3,7 @@
 //! A [`Pipeline`] is what the configuration says, checked when the worker starts. A [`Draft`] is a task on its way
 //! through it. Whoever runs the task calls, in this order:
 //!
-//! 1. [`Pipeline::before`], then [`Pipeline::preprocess`]: the request is ready, and fits the model ([`Pipeline::refit`]
-//!    makes it fit a smaller one);
+//! 1. [`Pipeline::before`], then [`Pipeline::preprocess`]: the request is ready, and fits the model;
 //! 2. a model, with [`Draft::conversation`], and then [`Draft::answered`];
 //! 3. [`Pipeline::postprocess`]: a failure of class `malformed_output` is the answer's fault, and its message can be
 //!    told to the model;
@@ -86,14 +85,6 @@ impl Pipeline {
         fits(draft, env)
     }
 
-    /// Makes a request fit another model, by the type's `fit` stages.
-    pub async fn refit(&self, draft: &mut Draft, env: &Env<'_>) -> Result<(), Failure> {
-        for stage in self.preprocess.iter().filter(|stage| matches!(stage, Stage::Fit(_))) {
-            stage.run(draft, env).await?;
-        }
-        fits(draft, env)
-    }
-
     /// Makes the result out of the answer. What was written for an answer before is taken out of the workspace first.
     pub async fn postprocess(&self, draft: &mut Draft, env: &Env<'_>) -> Result<(), Failure> {
         if draft.output.len() > LARGEST_ANSWER {
@@ -118,11 +109,6 @@ impl Pipeline {
             checks.push(check);
         }
         Ok(Verdict::new(checks, env.threshold.unwrap_or(self.threshold)))
-    }
-
-    /// Whether there is any validator.
-    pub fn validates(&self) -> bool {
-        !self.validate.is_empty()
     }
 
     /// Runs the hooks `before`. One that fails is a failure of the attempt.

@@ -120,21 +120,6 @@ async fn what_is_missing_or_too_long_fails_before_a_call() {
 }
 
 #[tokio::test]
-async fn a_smaller_model_gets_a_smaller_request() {
-    let world = World::new();
-    let pipeline = pipeline(&json!({"preprocess": ["files", "fit"]}));
-    let mut draft = draft(
-        &json!({"prompt": "Go.", "files": {"a.txt": "word ".repeat(500), "b.txt": "word ".repeat(500)}}),
-    );
-    let env = |limit| Env { context_tokens: Some(limit), ..world.env() };
-    pipeline.preprocess(&mut draft, &env(2000)).await.unwrap();
-    assert_eq!(draft.context.len(), 2);
-    pipeline.refit(&mut draft, &env(550)).await.unwrap();
-    assert_eq!(draft.context.len(), 1);
-    assert_eq!(pipeline.refit(&mut draft, &env(3)).await.unwrap_err().class, ErrorClass::ContextLength);
-}
-
-#[tokio::test]
 async fn an_earlier_answer_leaves_nothing_in_the_workspace() {
     let world = World::new();
     let pipeline = pipeline(&json!({"preprocess": ["files"], "postprocess": ["code", "write"]}));

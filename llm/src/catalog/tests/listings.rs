@@ -97,11 +97,13 @@ fn a_file_wins_over_a_listing_whichever_comes_first() {
 
 #[test]
 fn the_fleets_copy_is_read_back() {
-    let mut catalog = Catalog::default();
-    catalog.add_listing("openrouter", &[Listing { price: Some(Price::free()), ..listing("a/b") }]);
-    let copy = Catalog::from_json(&catalog.to_json()).unwrap();
-    assert_eq!(copy, catalog);
-    assert!(Catalog::from_json("{\"models\": 5}").unwrap_err().starts_with("not a catalog"));
-    let json = serde_json::to_string(&listing("x")).unwrap();
-    assert_eq!(serde_json::from_str::<Listing>(&json).unwrap(), listing("x"));
+    let lists = vec![Listing { price: Some(Price::free()), ..listing("a/b") }, listing("x")];
+    let listings = Listings([("openrouter".to_owned(), lists.clone())].into());
+    let copy = Listings::from_json(&listings.to_json()).unwrap();
+    assert_eq!(copy, listings);
+    let (mut one, mut other) = (Catalog::default(), Catalog::default());
+    one.add_listings(&copy);
+    other.add_listing("openrouter", &lists);
+    assert_eq!(one.models().collect::<Vec<_>>(), other.models().collect::<Vec<_>>());
+    assert!(Listings::from_json("[5]").unwrap_err().starts_with("not lists of models"));
 }

@@ -70,7 +70,7 @@ fn open_breaker(name: &str, breaker: &BreakerState) -> Option<Check> {
         "half_open" => format!("{name} failed too often and is being tried again{since}"),
         _ => format!(
             "{name} failed too often: its breaker is open{since}, and it is tried again after breaker.recovery; look at \
-             the provider's or the host's state"
+             the provider's or the host's state; `windlass models reset {name}` closes it at once"
         ),
     };
     Some(check("breaker", Status::Warn, detail))
@@ -86,8 +86,12 @@ fn cooling(name: &str, until: Micros, why: &str, now: Micros) -> Option<Check> {
         "quota" => "the provider says that no credit is left: top it up, or give the workers another key",
         _ => return None,
     };
-    (until > now)
-        .then(|| check("key", Status::Warn, format!("{name} is left alone until {until} ({why}): {advice}")))
+    (until > now).then(|| {
+        let detail = format!(
+            "{name} is left alone until {until} ({why}): {advice}; `windlass models reset {name}` ends the pause"
+        );
+        check("key", Status::Warn, detail)
+    })
 }
 
 #[cfg(test)]

@@ -46,9 +46,11 @@ pub(super) struct FiguresView {
 }
 
 impl Figures {
-    pub(super) fn add(&mut self, what: &str, number: i64) {
-        let count = self.counts.entry(what.to_owned()).or_default();
-        *count = count.saturating_add(number);
+    pub(super) fn add(&mut self, counts: &BTreeMap<String, i64>) {
+        for (what, number) in counts {
+            let count = self.counts.entry(what.clone()).or_default();
+            *count = count.saturating_add(*number);
+        }
     }
 
     fn get(&self, what: &str) -> i64 {
@@ -90,12 +92,15 @@ fn ratio(part: i64, whole: i64, decimals: i32) -> Option<f64> {
 }
 
 /// Adds up counters by name, those with the most calls first.
-pub(super) fn by_name(counters: impl IntoIterator<Item = (String, String, i64)>) -> Vec<FiguresView> {
-    let mut names: BTreeMap<String, Figures> = BTreeMap::new();
-    for (name, what, number) in counters {
-        names.entry(name).or_default().add(&what, number);
+pub(super) fn by_name<'a>(
+    counters: impl IntoIterator<Item = (&'a str, &'a BTreeMap<String, i64>)>,
+) -> Vec<FiguresView> {
+    let mut names: BTreeMap<&str, Figures> = BTreeMap::new();
+    for (name, counts) in counters {
+        names.entry(name).or_default().add(counts);
     }
-    let mut views: Vec<_> = names.into_iter().map(|(name, figures)| figures.view(Some(name))).collect();
+    let view = |(name, figures): (&str, Figures)| figures.view(Some(name.to_owned()));
+    let mut views: Vec<_> = names.into_iter().map(view).collect();
     // Stable: equal ones stay in the order of their names.
     views.sort_by_key(|view| std::cmp::Reverse(view.calls));
     views
@@ -105,16 +110,21 @@ pub(super) fn by_name(counters: impl IntoIterator<Item = (String, String, i64)>)
 mod tests {
     use super::*;
 
-    fn counters(name: &str, counts: &[(&str, i64)]) -> Vec<(String, String, i64)> {
-        counts.iter().map(|(what, n)| (name.to_owned(), (*what).to_owned(), *n)).collect()
+    fn counts<const N: usize>(counts: [(&str, i64); N]) -> BTreeMap<String, i64> {
+        counts.map(|(what, n)| (what.to_owned(), n)).into()
     }
 
     #[test]
     fn days_are_added_and_means_are_of_what_was_measured() {
-        let first = [("calls", 3), ("errors", 1), ("error_rate_limit", 1), ("duration_us", 3_000_000)];
-        let second =
-            [("calls", 1), ("duration_us", 600_000), ("first_token_us", 250_500), ("first_tokens", 1)];
-        let views = by_name([counters("m", &first), counters("m", &second)].concat());
+        let first =
+            counts([("calls", 3), ("errors", 1), ("error_rate_limit", 1), ("duration_us", 3_000_000)]);
+        let second = counts([
+            ("calls", 1),
+            ("duration_us", 600_000),
+            ("first_token_us", 250_500),
+            ("first_tokens", 1),
+        ]);
+        let views = by_name([("m", &first), ("m", &second)]);
         let [view] = views.as_slice() else { panic!("{views:?}") };
         assert_eq!((view.calls, view.errors, view.error_rate), (4, 1, Some(0.25)));
         assert_eq!(view.errors_by_class, BTreeMap::from([("rate_limit".to_owned(), 1)]));
@@ -124,14 +134,14 @@ mod tests {
 
     #[test]
     fn scores_are_of_validated_answers_and_money_is_exact() {
-        let counts = [
+        let counts = counts([
             ("validated", 2),
             ("passed", 1),
             ("score_milli", 1_501),
             ("cost_nano", 10_000_001),
             ("calls", 2),
-        ];
-        let view = &by_name(counters("m", &counts))[0];
+        ]);
+        let view = &by_name([("m", &counts)])[0];
         assert_eq!((view.passed, view.mean_score), (1, Some(0.7505)));
         let json = serde_json::to_string(view).unwrap();
         assert!(
@@ -144,15 +154,17 @@ mod tests {
     fn no_call_gives_no_means_and_hits_count_without_calls() {
         let view = Figures::default().view(None);
         assert_eq!((view.calls, view.error_rate, view.mean_duration_ms), (0, None, None));
-        let hits = &by_name(counters("m", &[("cache_hits", 3)]))[0];
+        let hits = &by_name([("m", &counts([("cache_hits", 3)]))])[0];
         assert_eq!((hits.calls, hits.cache_hits, hits.error_rate), (0, 3, None));
     }
 
     #[test]
     fn the_busiest_comes_first() {
-        let all =
-            [counters("b", &[("calls", 1)]), counters("a", &[("calls", 1)]), counters("c", &[("calls", 9)])];
-        let names: Vec<_> = by_name(all.concat()).into_iter().filter_map(|view| view.name).collect();
+        let (one, nine) = (counts([("calls", 1)]), counts([("calls", 9)]));
+        let names: Vec<_> = by_name([("b", &one), ("a", &one), ("c", &nine)])
+            .into_iter()
+            .filter_map(|view| view.name)
+            .collect();
         assert_eq!(names, ["c", "a", "b"]);
     }
 }

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 use windlass_shared::{
     model::{Micros, time::human},
-    store::{Gate, Store},
+    store::{Store, UsageRecord},
 };
 
 use self::figures::{Figures, FiguresView, by_name};
@@ -54,30 +54,24 @@ async fn read(context: &Context, store: &Store, args: &cli::Metrics) -> Done<Met
     let today = store.now().await?.0.div_euclid(DAY);
     let first = today - i64::from(args.days) + 1;
     let wanted = |by: By| args.by.is_empty() || args.by.contains(&by);
-    let of = async |by: By, dimension: &str| -> Done<Option<Vec<FiguresView>>> {
-        if !wanted(by) {
-            return Ok(None);
-        }
-        Ok(Some(by_name(days(&gate, first, today, dimension).await?)))
+    let records = try_join_all((first..=today).map(|day| gate.usage(day))).await?.concat();
+    let of = |by: By, name: fn(&UsageRecord) -> &str| {
+        let named = records.iter().map(|record| (name(record), &record.figures));
+        wanted(by).then(|| by_name(named.filter(|(name, _)| !name.is_empty())))
     };
     let mut totals = Figures::default();
-    for (_, what, number) in days(&gate, first, today, "all").await? {
-        totals.add(&what, number);
+    for record in &records {
+        totals.add(&record.figures);
     }
     Ok(Metrics {
         since: Micros(first * DAY),
         days: args.days,
         totals: totals.view(None),
-        models: of(By::Model, "model").await?,
-        types: of(By::Type, "type").await?,
-        tenants: of(By::Tenant, "tenant").await?,
+        models: of(By::Model, |record| &record.model),
+        types: of(By::Type, |record| &record.task_type),
+        tenants: of(By::Tenant, |record| &record.tenant),
         queues: queues(context, store).await?,
     })
-}
-
-/// The counters of these days, all together.
-async fn days(gate: &Gate, first: i64, last: i64, dimension: &str) -> Done<Vec<(String, String, i64)>> {
-    Ok(try_join_all((first..=last).map(|day| gate.usage(day, dimension))).await?.concat())
 }
 
 async fn queues(context: &Context, store: &Store) -> Done<BTreeMap<String, BTreeMap<String, u64>>> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use windlass_llm::{
-    catalog::{Catalog, Day, Entries, Model},
+    catalog::{Catalog, Day, Entries, Listings, Model},
     select::{Availability, Live, LiveFigures, State},
 };
 use windlass_shared::{
@@ -61,9 +61,9 @@ impl Known {
 
     async fn ask(&mut self, gate: &Gate) -> Done {
         if let Some((at, json)) = gate.catalog().await? {
-            match Catalog::from_json(&json) {
-                Ok(catalog) => self.catalog = catalog,
-                Err(why) => say!("windlass: the fleet's catalog of {at} cannot be read: {why}"),
+            match Listings::from_json(&json) {
+                Ok(listings) => self.catalog.add_listings(&listings),
+                Err(why) => say!("windlass: what providers listed at {at} cannot be read: {why}"),
             }
         }
         self.fleet = Fleet {

@@ -5,6 +5,7 @@
 
 mod known;
 mod list;
+mod reset;
 mod select;
 
 pub(crate) use self::select::run as select;
@@ -19,5 +20,6 @@ pub(crate) async fn run(context: &Context, args: cli::Models) -> Done {
     match args.command {
         ModelsCommand::List(args) => list::run(context, &args).await,
         ModelsCommand::Select(args) => select(context, &args).await,
+        ModelsCommand::Reset(args) => reset::run(context, &args).await,
     }
 }

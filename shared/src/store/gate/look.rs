@@ -43,6 +43,19 @@ pub struct BreakerState {
     pub opens: u64,
 }
 
+/// What calls of a model for a type and a tenant added up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRecord {
+    /// The catalog's name.
+    pub model: String,
+    /// Type of the tasks.
+    pub task_type: String,
+    /// Empty: tasks without a tenant.
+    pub tenant: String,
+    /// By the names that workers give them, such as `calls` and `cost_nano`.
+    pub figures: BTreeMap<String, i64>,
+}
+
 /// What was spent of a budget in a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BudgetUse {
@@ -123,19 +136,29 @@ impl Gate {
         Ok(self.hash("cooldowns").await?.into_iter().filter_map(read).collect())
     }
 
-    /// Lets a key, lane or model be called again at once. True if it was cooling.
-    pub async fn warm(&self, name: &str) -> Result<bool> {
-        let key = self.store.keys.gate_key("cooldowns");
-        self.store.command(redis::cmd("HDEL").arg(key).arg(name)).await
+    /// Forgets why a key, a model or a host is left alone: it may be called again at once. True if there was something.
+    pub async fn reset(&self, name: &str) -> Result<bool> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HDEL").arg(self.store.keys.gate_key("cooldowns")).arg(name);
+        pipeline.cmd("HDEL").arg(self.store.keys.gate_key("breakers")).arg(name);
+        let gone: Vec<bool> = self.store.pipeline(&pipeline).await?;
+        Ok(gone.contains(&true))
     }
 
-    /// Figures of a day (days since 1970) and a dimension (`model`, `type`, `tenant`): name, figure, number.
-    pub async fn usage(&self, day: i64, dimension: &str) -> Result<Vec<(String, String, i64)>> {
-        let read = |(field, number): (String, String)| {
-            let (name, what) = field.rsplit_once('|')?;
-            Some((name.to_owned(), what.to_owned(), number.parse().ok()?))
+    /// Figures of a day (days since 1970).
+    pub async fn usage(&self, day: i64) -> Result<Vec<UsageRecord>> {
+        let read = |(names, packed): (String, String)| {
+            let mut names = names.split('\n').map(str::to_owned);
+            let words: Vec<&str> = packed.split_whitespace().collect();
+            let figure = |pair: &[&str]| Some((pair[0].to_owned(), pair[1].parse().ok()?));
+            Some(UsageRecord {
+                model: names.next()?,
+                task_type: names.next()?,
+                tenant: names.next()?,
+                figures: words.chunks_exact(2).filter_map(figure).collect(),
+            })
         };
-        Ok(self.hash(&format!("usage:{day}:{dimension}")).await?.into_iter().filter_map(read).collect())
+        Ok(self.hash(&format!("usage:{day}")).await?.into_iter().filter_map(read).collect())
     }
 
     /// Budgets that are set in Redis.

@@ -46,9 +46,10 @@ if ask.cache ~= '' then
 end
 local FLIGHT = 30 * SECOND
 if one_flight then
-  local leader = redis.call('GET', flight_key)
+  local leader, is_awaited = leader_of(ask.cache)
   if leader and leader ~= call then
     leave_line()
+    if not is_awaited then redis.call('SET', flight_key, leader .. ' awaited', 'KEEPTTL') end
     return { 'flight', leader, told(math.max(1000, redis.call('PTTL', flight_key) * 1000)) }
   end
 end
@@ -209,12 +210,13 @@ end
 
 local function reserve(index, m, list, guard)
   breaker_passed(m[1], guard, ask.breaker[2])
-  local scopes, keys = {}, {}
+  local scopes, keys, taken = {}, {}, {}
   for i, item in ipairs(list) do
     take(item.b, item.limits, item.need)
-    keep_bucket(item.b)
+    taken[i] = item.b
     scopes[i] = { item.b.scope, item.limits }
   end
+  keep_buckets(taken)
   local cost = math.max(0, math.min(MOST, m[5]))
   for i, b in ipairs(budget) do
     keys[i] = b.key

@@ -5,7 +5,7 @@
 --        live   [model id or '', category, half-life us, score 0 to 1 (-1: none)]
 --        forget cache keys; usage, counts as in settle_call
 -- reply  'ok'
--- cost   3 commands, 1 for each answer to forget and 1 for each count
+-- cost   about 8 commands, and 1 for each answer to forget
 
 local judged = cjson.decode(ARGV[1])
 redis.call('ZREM', K.deadlines, '') -- frees nothing, but lets the script pass at maxmemory

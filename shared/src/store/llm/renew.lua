@@ -5,6 +5,6 @@
 -- cost   2 commands
 
 local key = prefix .. 'flight:' .. ARGV[1]
-if redis.call('GET', key) ~= ARGV[2] then return 'gone' end
+if leader_of(ARGV[1]) ~= ARGV[2] then return 'gone' end
 redis.call('PEXPIRE', key, ARGV[3])
 return 'ok'

@@ -9,9 +9,9 @@
 --        flight hash or ''; cache key or ''; ttl ms
 --        breaker [threshold, recovery us, probes]
 --        live   [model id or '', category, half-life us, latency us, output tokens]
---        usage  [dimension, name] ...; counts {name: number} added to the day's figures of each
+--        usage  [model, type, tenant]; counts {name: number} added to the day's figures of the three
 -- reply  'ok' | 'late' (the reservation had lapsed, and stays spent)
--- cost   about 16 commands, 2 a bucket, 4 a budget, and 1 for each count
+-- cost   about 20 commands, and 4 a budget
 -- What ends the call comes first, and what only informs last: that must not stop the rest.
 
 local told_call = cjson.decode(ARGV[1])
@@ -22,10 +22,7 @@ redis.call('ZREM', K.deadlines, call)
 local record = text and cjson.decode(text)
 
 -- Unused tokens come back, never above the burst; what was used beyond is a debt.
-local function correct_bucket(scope, limits)
-  local packed = redis.call('HGET', K.buckets, scope)
-  if not packed then return end
-  local b = bucket(scope, packed)
+local function correct(b, limits)
   refill(b, limits)
   b.inflight = math.max(0, b.inflight - 1)
   for d = 2, 3 do
@@ -39,7 +36,20 @@ local function correct_bucket(scope, limits)
       end
     end
   end
-  keep_bucket(b)
+end
+local function correct_buckets()
+  local names, known = {}, {}
+  for i, scope in ipairs(record.scopes) do names[i] = scope[1] end
+  if #names == 0 then return end
+  local packed = redis.call('HMGET', K.buckets, unpack(names))
+  for i, scope in ipairs(record.scopes) do
+    if packed[i] then
+      local b = bucket(scope[1], packed[i])
+      correct(b, scope[2])
+      known[#known + 1] = b
+    end
+  end
+  keep_buckets(known)
 end
 
 -- What the provider's headers say: limits, for where we know none, and less left than we thought.
@@ -82,17 +92,20 @@ local function cool_down(name, us, reason)
 end
 
 if record then
-  for _, scope in ipairs(record.scopes) do correct_bucket(scope[1], scope[2]) end
+  correct_buckets()
   -- Unknown cost is what was reserved.
   settle_budgets(record, told_call.cost >= 0 and math.min(MOST, told_call.cost) or record.cost, 'calls')
 end
 if told_call.cache ~= '' and ARGV[2] ~= '' and told_call.ttl > 0 then
   redis.call('SET', prefix .. 'cache:' .. told_call.cache, ARGV[2], 'PX', told(math.min(MOST / 1000, told_call.ttl)))
 end
-if told_call.flight ~= '' and redis.call('GET', prefix .. 'flight:' .. told_call.flight) == call then
-  redis.call('DEL', prefix .. 'flight:' .. told_call.flight)
-  redis.call('XADD', prefix .. 'landed:' .. call, '*', 'class', told_call.class)
-  redis.call('PEXPIRE', prefix .. 'landed:' .. call, 60000)
+if told_call.flight ~= '' then
+  local leader, is_awaited = leader_of(told_call.flight)
+  if leader == call then redis.call('DEL', prefix .. 'flight:' .. told_call.flight) end
+  if leader == call and is_awaited then
+    redis.call('XADD', prefix .. 'landed:' .. call, '*', 'class', told_call.class)
+    redis.call('PEXPIRE', prefix .. 'landed:' .. call, 60000)
+  end
 end
 -- A call that outlasted its reservation tells of times past.
 if record then

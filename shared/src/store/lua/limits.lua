@@ -12,21 +12,32 @@ local QUIET = 61 * SECOND
 -- priority the moment until which tasks that gave their slot back are spread; when a large call last asked; when the
 -- last call took, and the last that was told a moment will; and from when until when and from which priority on it is
 -- hushed for a call that needs quiet.
-local function bucket(scope, packed)
-  local b = read(packed)
-  return { scope = scope, at = b[1] or now, level = { b[2] or 0, b[3] or 0, b[4] or 0 },
-    burst = { b[5] or 0, b[6] or 0, b[7] or 0 }, inflight = b[8] or 0,
-    spread = { b[9] or 0, b[10] or 0, b[11] or 0, b[12] or 0 }, widened = b[13] or 0, taken = b[14] or 0,
-    planned = b[15] or 0, hush_from = b[16] or 0, hush_till = b[17] or 0, hush_rank = b[18] or 0, new = #b == 0 }
-end
-local function keep_bucket(b)
-  if b.new then
-    tidy(K.buckets, 2000, function(old) return old[1] < now - HOUR and (old[8] or 0) == 0 end)
+local WORDS = '^' .. string.rep('(%S+) ', 17) .. '(%S+)$'
+local FORMAT = '%d %.6f %.6f %.6f' .. string.rep(' %d', 14)
+local N = tonumber
+local function bucket_of(scope, at, l1, l2, l3, u1, u2, u3, inflight, s1, s2, s3, s4, widened, taken, planned, from, till, rank)
+  if not at then
+    return { scope = scope, at = now, level = { 0, 0, 0 }, burst = { 0, 0, 0 }, inflight = 0, spread = { 0, 0, 0, 0 },
+      widened = 0, taken = 0, planned = 0, hush_from = 0, hush_till = 0, hush_rank = 0, new = true }
   end
-  local l, u, s = b.level, b.burst, b.spread
-  redis.call('HSET', K.buckets, b.scope, pack(b.at, l[1], l[2], l[3], u[1], u[2], u[3], b.inflight,
-    s[1], s[2], s[3], s[4], b.widened, b.taken, b.planned, b.hush_from, b.hush_till, b.hush_rank))
+  return { scope = scope, at = N(at), level = { N(l1), N(l2), N(l3) }, burst = { N(u1), N(u2), N(u3) }, inflight = N(inflight),
+    spread = { N(s1), N(s2), N(s3), N(s4) }, widened = N(widened), taken = N(taken), planned = N(planned),
+    hush_from = N(from), hush_till = N(till), hush_rank = N(rank) }
 end
+local function bucket(scope, packed) return bucket_of(scope, string.match(packed or '', WORDS)) end
+local function keep_buckets(list)
+  local fields = {}
+  for _, b in ipairs(list) do
+    if b.new then
+      tidy(K.buckets, 2000, function(old) return old[1] < now - HOUR and (old[8] or 0) == 0 end)
+    end
+    local l, u, s, n = b.level, b.burst, b.spread, #fields
+    fields[n + 1], fields[n + 2] = b.scope, string.format(FORMAT, b.at, l[1], l[2], l[3], u[1], u[2], u[3], b.inflight,
+      s[1], s[2], s[3], s[4], b.widened, b.taken, b.planned, b.hush_from, b.hush_till, b.hush_rank)
+  end
+  if #fields > 0 then redis.call('HSET', K.buckets, unpack(fields)) end
+end
+local function keep_bucket(b) keep_buckets({ b }) end
 
 local function usual_burst(dimension, limit)
   return math.max(1, math.floor(limit / (dimension == 1 and 100 or 10)))
@@ -96,6 +107,11 @@ end
 
 -- How long until `need` fits, after those `ahead` were served, each as soon as it fits. `full`: the burst must be full.
 local function rate_wait(b, limits, need, ahead, full)
+  if #ahead == 0 and not full then
+    local fits = true
+    for d = 1, 3 do fits = fits and (limits[d] == 0 or need[d] <= math.max(0, b.level[d])) end
+    if fits then return 0 end
+  end
   local level, rate = {}, {}
   for d = 1, 3 do
     level[d] = b.level[d]
@@ -154,6 +170,12 @@ local function learned_limits(packed)
   local l = read(type(packed) == 'string' and packed)
   if #l < 4 or l[4] > now or l[4] < now - HOUR then return { 0, 0, 0 } end
   return l
+end
+
+-- The call that makes a request which others ask, too; and whether one of them waits for it.
+local function leader_of(request)
+  local words = redis.call('GET', prefix .. 'flight:' .. request)
+  if words then return string.match(words, '^%S+'), string.find(words, ' ', 1, true) ~= nil end
 end
 
 local function spent_key(scope, window) return prefix .. 'spent:' .. scope .. ':' .. window end

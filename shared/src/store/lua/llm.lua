@@ -14,9 +14,10 @@ local MOST = 1000000000000000
 
 -- Numbers as words: moments have sixteen digits, and levels need a fraction.
 local function pack(...)
-  local words = {}
-  for i, number in ipairs({ ... }) do
-    words[i] = number == math.floor(number) and string.format('%.0f', number) or string.format('%.6f', number)
+  local words = { ... }
+  for i = 1, #words do
+    local number = words[i]
+    words[i] = string.format(number % 1 == 0 and '%d' or '%.6f', number)
   end
   return table.concat(words, ' ')
 end
@@ -25,7 +26,7 @@ local function read(text)
   for word in string.gmatch(text or '', '%S+') do numbers[#numbers + 1] = tonumber(word) or 0 end
   return numbers
 end
-local function told(number) return string.format('%.0f', number) end
+local function told(number) return string.format('%d', number) end
 -- What only informs (events, figures, statistics) is written with pcall: its loss must stop nobody.
 local function event(...)
   redis.pcall('XADD', K.events, 'MAXLEN', '~', 1000, '*', ...)
@@ -42,21 +43,34 @@ local function tidy(key, most, over)
   if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
 end
 
--- Adds counts to the day's figures of each [dimension, name].
-local function count_usage(names, counts)
-  local day = told(math.floor(now / DAY))
-  for _, u in ipairs(names) do
-    local key, name = prefix .. 'usage:' .. day .. ':' .. u[1], u[2]
-    -- A hundred thousand fields are some thousand names: who comes later is counted together.
-    local size = redis.pcall('HLEN', key)
-    if type(size) == 'number' then
-      if size > 100000 and redis.call('HEXISTS', key, name .. '|calls') == 0 then name = '(other)' end
-      for what, n in pairs(counts) do
-        if n ~= 0 then redis.pcall('HINCRBY', key, name .. '|' .. what, told(math.max(-MOST, math.min(MOST, n)))) end
-      end
-      redis.call('PEXPIRE', key, told(40 * DAY / 1000))
+-- The sums of `packed` ('figure number' ...) with `counts` added.
+local function added(packed, counts)
+  local sums, words = {}, {}
+  for what, n in string.gmatch(packed or '', '(%S+) (%S+)') do sums[what] = tonumber(n) end
+  for what, n in pairs(counts) do
+    if n ~= 0 then sums[what] = (sums[what] or 0) + math.max(-MOST, math.min(MOST, n)) end
+  end
+  for what, n in pairs(sums) do words[#words + 1] = what .. ' ' .. told(n) end
+  return table.concat(words, ' ')
+end
+-- Adds counts to the day's figures of a model, a type and a tenant: one field for the three together.
+local function count_usage(of, counts)
+  if of[1] == '' then return end
+  local key = prefix .. 'usage:' .. told(math.floor(now / DAY))
+  local name = of[1] .. '\n' .. of[2] .. '\n' .. of[3]
+  local packed, new = redis.pcall('HGET', key, name), false
+  if packed == false then
+    local size = redis.call('HLEN', key)
+    new = size == 0
+    if size >= 20000 then
+      -- Names come from users: tenants that come later are counted together.
+      name = of[1] .. '\n' .. of[2] .. '\n(other)'
+      packed = redis.call('HGET', key, name)
     end
   end
+  if type(packed) == 'table' then return end -- it is no hash
+  redis.pcall('HSET', key, name, added(packed, counts))
+  if new then redis.call('PEXPIRE', key, told(40 * DAY / 1000)) end
 end
 
 -- What a model taught lately, in all and in one category. What separates the two is in no category.

@@ -267,3 +267,38 @@ fn tools_are_offered_and_their_calls_are_the_result() {
     assert_eq!(arguments, json!({"city": "Oslo"}));
     scene.fleet.verify();
 }
+
+/// As the seeds write it: the file is read where `submit` runs, and the result is laid down there.
+#[test]
+fn a_file_on_the_command_line_goes_along_and_its_test_comes_back() {
+    let scene = scene_with(REPAIR, &unit_test(""), 1, 2, &[]);
+    std::fs::create_dir_all(scene.fleet.dir().join("src")).expect("a folder");
+    scene.fleet.file("src/maths.py", CODE);
+    let args = [
+        "submit",
+        "--type",
+        "unit_test",
+        "--description",
+        "Test it.",
+        "--target-file",
+        "src/maths.py",
+        "--priority",
+        "high",
+        "--complexity",
+        "moderate",
+        "--quality-threshold",
+        "0.8",
+        "--id",
+        "t",
+        "--batch",
+        "b",
+    ];
+    scene.fleet.windlass(&args).ok();
+    let task = scene.finished("t", secs(60));
+    assert_eq!((&task["state"], &task["priority"]), (&json!("completed"), &json!("high")), "{task}");
+    scene.fleet.windlass(&["results", "--batch", "b", "--write", "laid"]).ok();
+    let laid =
+        std::fs::read_to_string(scene.fleet.dir().join("laid/tests/test_maths.py")).expect("it is there");
+    assert!(laid.contains("double(2) == 4"), "{laid}");
+    scene.fleet.verify();
+}

@@ -159,3 +159,43 @@ fn a_host_that_fails_is_left_alone_by_the_whole_fleet() {
     assert!(breaker.starts_with("1 "), "{breaker}");
     scene.fleet.verify();
 }
+
+#[test]
+fn a_model_or_a_host_that_lets_attempts_run_out_of_time_is_left_alone() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let host = silent.local_addr().expect("an address");
+    let config = "[breaker]\nthreshold = 2\n[types.slow]\nexecutor = \"llm\"\ntimeout = \"1s\"\nmax_attempts = 2\n\
+                  retry.base = \"10ms\"\nllm.model = \"local/slow\"\n[types.hangs]\nexecutor = \"http\"\ntimeout = \"1s\"\n\
+                  max_attempts = 2\nretry.base = \"10ms\"\n";
+    let scenario = "[[rule]]\nwhen = { model = \"slow\" }\nanswer = { text = \"late\", latency = \"30s\" }\n";
+    let scene = super::scene(scenario, config, 1);
+    scene.fleet.submit("slow", &json!({"prompt": "Hello."}), &["--id", "slow"]);
+    scene.fleet.submit("hangs", &json!({"url": format!("http://{host}/")}), &["--id", "hangs"]);
+    for id in ["slow", "hangs"] {
+        let task = scene.finished(id, secs(30));
+        assert_eq!(
+            (&task["state"], &task["error"]["class"]),
+            (&json!("failed"), &json!("timeout")),
+            "{task}"
+        );
+    }
+    for name in ["local/slow".to_owned(), format!("http:127.0.0.1:{}", host.port())] {
+        windlass_tests::process::eventually(&format!("the breaker of {name} is open"), secs(10), || {
+            scene.gate("breakers").get(&name).is_some_and(|breaker| breaker.starts_with("1 "))
+        });
+        let doctor = scene.fleet.windlass(&["doctor"]);
+        assert!(format!("{doctor}").contains(&format!("windlass models reset {name}")), "{doctor}");
+        scene.fleet.windlass(&["models", "reset", &name]).ok();
+        assert!(!scene.gate("breakers").contains_key(&name));
+    }
+    // Both calls are told of, though no attempt had an answer.
+    let task = scene.fleet.status("slow");
+    let calls: Vec<&Value> = task["ledger"]["calls"].as_array().expect("a list").iter().collect();
+    assert_eq!(
+        calls.iter().map(|call| call["attempt"].as_u64()).collect::<Vec<_>>(),
+        [Some(1), Some(2)],
+        "{task}"
+    );
+    scene.fleet.windlass(&["models", "reset", "local/slow"]).expect_code(1);
+    scene.fleet.verify();
+}

@@ -74,3 +74,60 @@ fn the_types_of_the_examples_can_be_included() {
     }
     scene.fleet.verify();
 }
+
+#[test]
+fn a_version_of_a_model_is_asked_for_by_its_own_name() {
+    let scene = scene("", "[providers.openai]\napi_key = \"k\"\nbase_url = \"URL\"\n", 1);
+    let task = scene.ask("t", "gpt-4o-mini-2024-07-18");
+    assert_eq!(task["state"], "completed", "{task}");
+    assert_eq!(scene.calls_of("gpt-4o-mini-2024-07-18"), 1);
+    assert_eq!(task["result"]["calls"][0]["asked"], "openai/gpt-4o-mini", "{task}");
+    assert!(task["result"]["calls"][0]["cost_usd"].as_f64().is_some_and(|cost| cost > 0.0), "{task}");
+    scene.fleet.verify();
+}
+
+#[test]
+fn the_server_of_one_type_is_not_used_by_others() {
+    let config = "[types.own]\nexecutor = \"llm\"\nllm.base_url = \"URL\"\nllm.model = \"private\"\n";
+    let scene = scene("", config, 1);
+    scene.fleet.submit("own", &json!({"prompt": "Hello."}), &["--id", "own"]);
+    assert_eq!(scene.finished("own", secs(20))["state"], "completed");
+    assert_eq!(scene.calls_of("private"), 1);
+    let payload = json!({"prompt": "Hello.", "requirements": {"free_only": true}});
+    scene.fleet.submit("llm", &payload, &["--id", "any"]);
+    let task = scene.finished("any", secs(20));
+    assert_eq!(scene.calls_of("private"), 1, "{task}");
+    scene.fleet.verify();
+}
+
+/// What a provider lists is known to its name alone, and to nobody when the worker starts.
+#[test]
+fn a_model_that_only_its_provider_lists_can_be_named_and_is_seen_by_people() {
+    let scenario = r#"
+models = [{ id = "acme/new", name = "New", context_length = 32000, pricing = { prompt = "0.000001", completion = "0.000002" } }]
+"#;
+    let config = r#"
+[providers.openrouter]
+api_key = "k"
+base_url = "URL"
+[types.listed]
+executor = "llm"
+llm.model = "openrouter/acme/new"
+[types.unlisted]
+executor = "llm"
+llm.model = "openrouter/acme/gnu"
+"#;
+    let scene = scene(scenario, config, 1);
+    for (id, state) in [("listed", "completed"), ("unlisted", "failed")] {
+        scene.fleet.submit(id, &json!({"prompt": "Hello."}), &["--id", id]);
+        let task = scene.finished(id, secs(40));
+        assert_eq!(task["state"], state, "{task}");
+    }
+    let unlisted = scene.fleet.status("unlisted");
+    assert!(text(&unlisted["error"]["message"]).contains("openrouter/acme/new"), "the nearest: {unlisted}");
+    let models =
+        scene.fleet.windlass(&["models", "list", "--provider", "openrouter", "-o", "json"]).ok().json();
+    let new = models.as_array().and_then(|all| all.iter().find(|model| model["id"] == "openrouter/acme/new"));
+    assert_eq!(new.expect("it is listed")["context"], 32000);
+    scene.fleet.verify();
+}

@@ -39,7 +39,7 @@ async fn settle(gate: &Gate, call: &str) {
         cache: call,
         cool: vec![("p/k/m", 1, "server")],
         live: ("m", "c", 1_000_000, 1, 1),
-        usage: vec![("model", "m"), ("tenant", "acme")],
+        usage: ("m", "", "acme"),
         counts: [("calls", 1), ("cost_nano", 1)].into(),
         ..done(call)
     };
@@ -50,7 +50,7 @@ async fn judge(gate: &Gate) {
     let judged = Judged {
         live: ("m", "c", 1_000_000, 0.5),
         forget: vec!["x"],
-        usage: vec![("model", "m")],
+        usage: ("m", "", ""),
         counts: [("validated", 1)].into(),
     };
     gate.judge(&judged).await.unwrap();

@@ -122,9 +122,20 @@ async fn a_leader_that_failed_lets_the_next_one_go_at_once() {
 }
 
 #[tokio::test]
+async fn a_call_that_nobody_waits_for_leaves_no_word() {
+    let (t, gate) = gate().await;
+    let (first, _) = asks(&gate, "a").await;
+    lands(&gate, &first, "a").await;
+    let left: u32 = t.redis(&["EXISTS", &t.gate_key(&format!("landed:{first}"))]).await;
+    assert_eq!(left, 0, "a stream for a minute after every call adds up");
+    t.done().await;
+}
+
+#[tokio::test]
 async fn who_waits_for_one_that_has_landed_already_does_not_wait() {
     let (t, gate) = gate().await;
     let (first, _) = asks(&gate, "a").await;
+    asks(&gate, "a").await;
     lands(&gate, &first, "a").await;
     let landed = gate.landed(&first, Duration::from_mins(1));
     tokio::time::timeout(Duration::from_secs(30), landed).await.expect("at once").unwrap();
@@ -172,8 +183,12 @@ async fn an_answer_that_proved_wrong_is_forgotten() {
     let (t, gate) = gate().await;
     let (call, _) = asks(&gate, "a").await;
     lands(&gate, &call, "a").await;
-    let judged =
-        Judged { live: ("", "", 1, -1.0), forget: vec!["a", "never"], usage: vec![], counts: [].into() };
+    let judged = Judged {
+        live: ("", "", 1, -1.0),
+        forget: vec!["a", "never"],
+        usage: ("", "", ""),
+        counts: [].into(),
+    };
     gate.judge(&judged).await.unwrap();
     assert!(is_go(&asks(&gate, "a").await.1));
     t.done().await;

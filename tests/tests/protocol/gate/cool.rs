@@ -41,8 +41,8 @@ async fn the_longest_holds_and_a_later_one_does_not_shorten_it() {
     cool(&gate, "p/k/m", 5, "rate_limit").await;
     cool(&gate, "p/k", 90, "authentication").await;
     assert!(kept_back(&gate, &free("m")).await > Duration::from_secs(89));
-    assert!(gate.warm("p/k").await.unwrap());
-    assert!(!gate.warm("p/k").await.unwrap());
+    assert!(gate.reset("p/k").await.unwrap());
+    assert!(!gate.reset("p/k").await.unwrap());
     let wait = kept_back(&gate, &free("m")).await;
     assert!(wait > Duration::from_secs(59) && wait <= Duration::from_secs(60), "{wait:?}");
     let cooling = gate.cooldowns().await.unwrap();

@@ -57,7 +57,7 @@ async fn a_provider_that_tells_nonsense_stops_the_bucket_for_a_minute_at_most() 
         let call = go(&gate, &tokens(1000, 100)).await;
         let told = Answered { used: [used, used], cost: used, ..done(&call) };
         let counts = [("input_tokens", used), ("cost_nano", used)].into();
-        let told = Answered { usage: vec![("model", "p/m")], counts, ..told };
+        let told = Answered { usage: ("p/m", "", ""), counts, ..told };
         assert!(gate.settle(&told, "").await.unwrap());
         t.pass_gate_for(Duration::from_secs(62)).await;
         let (calls, wait) = burst(&t, &gate, &tokens(1000, 10)).await;

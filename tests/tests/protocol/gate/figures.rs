@@ -17,7 +17,7 @@ async fn call(gate: &Gate, model: &str, category: &str, verdict: CallVerdict, la
 
 async fn judge(gate: &Gate, model: &str, category: &str, score: f64) {
     let live = (model, category, HALF_LIFE, score);
-    gate.judge(&Judged { live, forget: vec![], usage: vec![], counts: [].into() }).await.unwrap();
+    gate.judge(&Judged { live, forget: vec![], usage: ("", "", ""), counts: [].into() }).await.unwrap();
 }
 
 async fn record(gate: &Gate, model: &str, category: &str) -> LiveRecord {
@@ -83,12 +83,12 @@ async fn names_of_any_kind_do_no_harm() {
         "no other model's"
     );
     let call = new_call();
-    let usage = vec![("model", "a|b c"), ("tenant", "é|")];
+    let usage = ("a|b c", "", "é|");
     let told = answered(&call, "p/m", CallVerdict::Success);
     gate.settle(&Answered { usage, counts: [("calls", 1)].into(), ..told }, "").await.unwrap();
     let day = t.server_time().await / 86_400_000_000;
-    assert_eq!(gate.usage(day, "model").await.unwrap(), [("a|b c".to_owned(), "calls".to_owned(), 1)]);
-    assert_eq!(gate.usage(day, "tenant").await.unwrap(), [("é|".to_owned(), "calls".to_owned(), 1)]);
+    let used = &gate.usage(day).await.unwrap()[0];
+    assert_eq!((used.model.as_str(), used.tenant.as_str(), used.figures["calls"]), ("a|b c", "é|", 1));
     t.done().await;
 }
 
@@ -98,31 +98,24 @@ async fn the_figures_of_a_day_add_up() {
     for i in 1..=10 {
         let call = new_call();
         let counts = [("calls", 1), ("cost_nano", 1_000_000 * i), ("errors", i % 2), ("zero", 0)].into();
-        let usage = vec![("model", "p/m"), ("type", "unit_test"), ("all", "all")];
+        let usage = ("p/m", "unit_test", "");
         let told = answered(&call, "p/m", CallVerdict::Success);
         gate.settle(&Answered { usage, counts, ..told }, "").await.unwrap();
     }
     let judged = Judged {
         live: ("p/m", "", HALF_LIFE, 0.8),
         forget: vec![],
-        usage: vec![("model", "p/m")],
+        usage: ("p/m", "unit_test", ""),
         counts: [("validated", 1), ("score_milli", 800)].into(),
     };
     gate.judge(&judged).await.unwrap();
     let day = t.server_time().await / 86_400_000_000;
-    let mut figures: Vec<String> = gate
-        .usage(day, "model")
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|(m, what, n)| format!("{m} {what} {n}"))
-        .collect();
-    figures.sort();
+    let used = gate.usage(day).await.unwrap();
     let expected =
-        ["p/m calls 10", "p/m cost_nano 55000000", "p/m errors 5", "p/m score_milli 800", "p/m validated 1"];
-    assert_eq!(figures, expected);
-    assert_eq!(gate.usage(day, "type").await.unwrap().len(), 3);
-    let ttl: i64 = t.redis(&["TTL", &t.gate_key(&format!("usage:{day}:model"))]).await;
+        [("calls", 10), ("cost_nano", 55_000_000), ("errors", 5), ("score_milli", 800), ("validated", 1)];
+    let [of_both] = used.as_slice() else { panic!("{used:?}") };
+    assert_eq!(of_both.figures, expected.map(|(figure, number)| (figure.to_owned(), number)).into());
+    let ttl: i64 = t.redis(&["TTL", &t.gate_key(&format!("usage:{day}"))]).await;
     assert!(ttl > 39 * 86_400, "{ttl}");
     t.done().await;
 }
@@ -133,12 +126,11 @@ async fn nonsense_does_not_stop_the_counting() {
     for tokens in [i64::MAX, 9_000_000_000_000_000_000, 9_000_000_000_000_000_000, 5] {
         let call = new_call();
         let told = answered(&call, "p/m", CallVerdict::Success);
-        let told =
-            Answered { usage: vec![("model", "m")], counts: [("input_tokens", tokens)].into(), ..told };
+        let told = Answered { usage: ("m", "", ""), counts: [("input_tokens", tokens)].into(), ..told };
         gate.settle(&told, "").await.unwrap();
     }
     let day = t.server_time().await / 86_400_000_000;
-    assert_eq!(gate.usage(day, "model").await.unwrap()[0].2, 3_000_000_000_000_005);
+    assert_eq!(gate.usage(day).await.unwrap()[0].figures["input_tokens"], 3_000_000_000_000_005);
     t.done().await;
 }
 
@@ -156,16 +148,16 @@ async fn names_beyond_the_cap_are_counted_together() {
     let settle = async |name: &str| {
         let call = new_call();
         let told = answered(&call, "p/m", CallVerdict::Success);
-        let told = Answered { usage: vec![("type", name)], counts: [("calls", 1)].into(), ..told };
+        let told = Answered { usage: ("m", "t", name), counts: [("calls", 1)].into(), ..told };
         gate.settle(&told, "").await.unwrap();
     };
     settle("known").await;
-    fill(&t, &format!("usage:{day}:type"), 100_001, "|calls", "1").await;
+    fill(&t, &format!("usage:{day}"), 20_000, "", "calls 1").await;
     for name in ["known", "new1", "new2", "new3"] {
         settle(name).await;
     }
-    let figures = gate.usage(day, "type").await.unwrap();
-    let of = |name: &str| figures.iter().find(|(n, _, _)| n == name).map(|(_, _, calls)| *calls);
+    let used = gate.usage(day).await.unwrap();
+    let of = |name: &str| used.iter().find(|used| used.tenant == name).map(|used| used.figures["calls"]);
     assert_eq!((of("known"), of("(other)"), of("new1")), (Some(2), Some(3), None));
     t.done().await;
 }

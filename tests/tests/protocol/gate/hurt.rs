@@ -30,7 +30,7 @@ async fn settles(gate: &Gate, call: &str) -> Result<bool, StoreError> {
         cache: call,
         cool: vec![("p/k/other", 1_000_000, "server")],
         live: ("p/m", "unit_test", 1_000_000, 1, 1),
-        usage: vec![("model", "p/m")],
+        usage: ("p/m", "", ""),
         counts: BTreeMap::from([("calls", 1)]),
         ..done(call)
     };
@@ -117,7 +117,7 @@ async fn out_of_memory_breakers_and_verdicts_work() {
     gate.called("host", CallVerdict::Failure, "server", rule).await.unwrap();
     assert!(gate.may_call("host", rule).await.unwrap().is_some());
     let judged =
-        Judged { live: ("m", "c", 1000, 0.5), forget: vec!["bad"], usage: vec![], counts: [].into() };
+        Judged { live: ("m", "c", 1000, 0.5), forget: vec!["bad"], usage: ("", "", ""), counts: [].into() };
     gate.judge(&judged).await.unwrap();
     assert_eq!(gate.cached("bad").await.unwrap(), None);
     t.done().await;
@@ -133,7 +133,8 @@ async fn scripts_that_are_forgotten_are_sent_again() {
     flush().await;
     assert!(settles(&gate, &call).await.unwrap());
     flush().await;
-    let judged = Judged { live: ("m", "", 1000, 0.5), forget: vec![], usage: vec![], counts: [].into() };
+    let judged =
+        Judged { live: ("m", "", 1000, 0.5), forget: vec![], usage: ("", "", ""), counts: [].into() };
     gate.judge(&judged).await.unwrap();
     flush().await;
     assert_eq!(gate.may_call("host", BreakerRule::default()).await.unwrap(), None);
@@ -145,7 +146,7 @@ async fn scripts_that_are_forgotten_are_sent_again() {
 async fn a_foreign_value_under_a_key_that_informs_stops_nobody() {
     let (t, gate) = gate().await;
     let day = t.server_time().await / 86_400_000_000;
-    let usage = format!("usage:{day}:model");
+    let usage = format!("usage:{day}");
     for name in ["events", "live", "learned", "budget-uses", usage.as_str()] {
         let key = t.gate_key(name);
         t.redis::<()>(&["DEL", &key]).await;
@@ -157,7 +158,7 @@ async fn a_foreign_value_under_a_key_that_informs_stops_nobody() {
         let judged = Judged {
             live: ("p/m", "c", 1000, 0.5),
             forget: vec![],
-            usage: vec![("model", "p/m")],
+            usage: ("p/m", "", ""),
             counts: [("validated", 1)].into(),
         };
         gate.judge(&judged).await.unwrap();

@@ -127,7 +127,10 @@ impl Options {
                 model.into_iter().map(|model| format!("{}/{model}", crate::gateway::of_type(name))).collect();
         }
         for model in &route {
-            if let Err(failure) = gateway.named(model) {
+            // One that its provider may still list is looked for again with each task.
+            if let Err(failure) = gateway.named(model)
+                && failure.class == ErrorClass::BadRequest
+            {
                 faults.push(format!("llm.model: {}", failure.message));
             }
         }
@@ -158,11 +161,11 @@ impl Executor for LlmExecutor {
             return Err(Failure::bad_request(why));
         }
         let most = self.gateway.settings.max_calls;
-        let ledger =
-            Arc::new(Mutex::new(Ledger::open(job.ledger.as_deref(), job.attempt, most, job.carry.clone())));
+        let tracker = self.gateway.reports.clone();
+        let ledger = Ledger::open(job.ledger.as_deref(), job.attempt, most, job.carry.clone(), tracker);
+        let ledger = Arc::new(Mutex::new(ledger));
         let outcome = self.attempt(job, &ledger).await;
-        let mut ledger = ledger.lock().await;
-        ledger.reported().await;
+        let ledger = ledger.lock().await;
         outcome.map_err(|failure| self.explained(failure, job, &ledger))
     }
 }

@@ -357,6 +357,8 @@ impl<'a> Rounds<'a> {
     async fn tell_invalid(&self, answered: &Answered, verdict: Option<&Verdict>) {
         let score = verdict.map_or(0.0, |verdict| verdict.score);
         let mut ledger = self.ledger.lock().await;
+        // The answer must be in the cache before it can be taken out.
+        ledger.reported().await;
         self.executor.gateway.judged(&self.who, answered, Some((score, false)), &mut ledger);
         // The next model must not be given this answer from the cache.
         ledger.reported().await;
