@@ -212,8 +212,7 @@ fn main() -> Done<()> {
         return Err("usage: bench-gateway REDIS_URL BASE_URL CALLS".into());
     };
     let calls = calls.parse().map_err(|_| "CALLS is a number")?;
-    // As many threads as a worker has.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?;
+    let runtime = windlass_worker::runtime()?;
     // In a task, as a worker's calls are, and not in the thread that started the runtime.
     runtime.block_on(runtime.spawn(measure(redis.clone(), base_url.clone(), calls)))?
 }

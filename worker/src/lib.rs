@@ -40,4 +40,4 @@ mod worker;
 mod workspace;
 
 pub use handler::handler;
-pub use worker::{Worker, WorkerError, check_alive, check_types, connect};
+pub use worker::{Worker, WorkerError, check_alive, check_types, connect, runtime};

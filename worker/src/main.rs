@@ -14,8 +14,7 @@ use windlass_worker::{Worker, WorkerError, check_alive, check_types};
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    // Several threads: a blocking executor must not hold up the dispatcher. The heartbeat has a thread of its own.
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build() {
+    let runtime = match windlass_worker::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the system refused to start threads: {error}"), 1),
     };

@@ -63,6 +63,13 @@ pub fn connect(config: &Config) -> Connect {
     }
 }
 
+/// The runtime that a worker runs in. Two threads at least: an executor that blocks must not hold up the dispatcher (the
+/// heartbeat has a thread of its own). No more than cores: they would only wake each other.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 4);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+}
+
 /// Checks what the configuration says of task types, templates included, as the start of a worker does.
 pub fn check_types(config: &Config) -> Result<(), WorkerError> {
     let gateway = Arc::new(Gateway::new(config).map_err(ConfigFaults)?);
