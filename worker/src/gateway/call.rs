@@ -576,7 +576,7 @@ fn answered(
     };
     let stored = keep.map(|_| Stored::of(&record, &answered).to_json()).unwrap_or_default();
     ledger.add(record);
-    ledger.report(report.succeeded(answer.into(), cost, stored));
+    ledger.report(report.succeeded(&answer.into(), cost, stored));
     answered
 }
 

@@ -153,5 +153,5 @@ fn vector_came(
     record.duration_ms = millis(answer.duration);
     record.cost_usd = usd(cost);
     ledger.add(record);
-    ledger.report(report.succeeded(answer.into(), cost, String::new()));
+    ledger.report(report.succeeded(&answer.into(), cost, String::new()));
 }

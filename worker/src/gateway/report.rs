@@ -106,13 +106,13 @@ impl Report {
     /// It answered.
     pub(crate) fn succeeded(
         mut self,
-        seen: Seen,
+        seen: &Seen,
         cost: Option<i64>,
         stored: String,
     ) -> impl Future<Output = ()> + Send + 'static {
         self.told = true;
+        let Seen { usage, duration: latency, first_token: first, limits } = *seen;
         async move {
-            let Seen { usage, duration: latency, first_token: first, limits } = seen;
             let number = |n: Option<u64>| n.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
             let count = |n: Option<u64>| n.map_or(0, |n| i64::try_from(n).unwrap_or(0));
             let mut counts = BTreeMap::from([
