@@ -3,9 +3,9 @@
 //! A slot is free as soon as its executor ends. Each queue has at most one call in flight; what ends meanwhile goes
 //! with the next one, so batches form by themselves under load and a lone result goes out at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Settled or claimed in one call at the most, so that Redis is never busy with it for long.
-const MOST_PER_CALL: usize = 250;
+const MOST_PER_CALL: usize = 100;
 
 /// What the dispatcher knows of a queue.
 #[derive(Default)]
@@ -198,9 +198,9 @@ impl Dispatcher {
         self.executing += 1;
         let (node, ended) = (Arc::clone(&self.node), self.ended.0.clone());
         let (reference, number) = (task.reference.clone(), task.attempt);
-        let attempt = tokio::spawn(attempt::run(node, task, progress, stopped));
+        let attempt = AssertUnwindSafe(attempt::run(node, task, progress, stopped)).catch_unwind();
         tokio::spawn(async move {
-            // Panics of executors are caught within; one of our own would lose the attempt to its lease, not the slot.
+            // Panics of executors are caught within; one of our own loses the attempt to its lease, not the slot.
             let settle = attempt.await.unwrap_or_default();
             _ = ended.send(Ended { lane, task: reference, attempt: number, settle });
         });

@@ -87,7 +87,7 @@ pub struct Options {
 }
 
 /// When a task may start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Start {
     /// At once.
     Now,
@@ -98,7 +98,7 @@ pub enum Start {
 }
 
 /// Until when a task must have been started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Expiry {
     /// No limit.
     Never,

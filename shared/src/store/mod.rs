@@ -13,6 +13,7 @@ pub mod inspect;
 mod keys;
 mod node;
 mod operate;
+mod packed;
 mod script;
 mod server;
 mod settle;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::RedisWrite;
 
-use super::{Queue, Result, StoreError, script::SETTLE_AND_CLAIM};
+use super::{Queue, Result, StoreError, packed, script::SETTLE_AND_CLAIM};
 use crate::model::{Micros, NodeId, Reason, State, TaskId, TaskRecord, TaskRef, time::micros};
 
 /// How an attempt ended, as the node that ran it says.
@@ -92,12 +92,14 @@ impl redis::ToRedisArgs for Args<'_> {
             out.write_arg(settle.reason.as_str().as_bytes());
             out.write_arg_fmt(micros(settle.delay));
             out.write_arg(settle.error.as_bytes());
-            out.write_arg(settle.result.as_bytes());
+            out.write_arg(&packed::pack(&settle.result));
         }
     }
 }
 
-type Reply = (Vec<String>, Vec<Vec<Vec<u8>>>, i64, i64);
+/// A claimed task: id, payload, attempt, fields and values as they were before the claim.
+type ClaimedReply = (Vec<u8>, Vec<u8>, u32, Vec<Vec<u8>>);
+type Reply = (Vec<String>, Vec<ClaimedReply>, i64, i64);
 
 impl Queue {
     /// Settles attempts and claims tasks, in one step. Safe to repeat with the same nonce.
@@ -109,22 +111,27 @@ impl Queue {
             self.store.run(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?;
         Ok(SettledAndClaimed {
             settled: settled.iter().map(|word| parse(word)).collect::<Result<_>>()?,
-            claimed: claimed.into_iter().filter_map(|fields| self.claimed(fields)).collect(),
+            claimed: claimed
+                .into_iter()
+                .filter_map(|reply| self.claimed(reply, call.node, Micros(now)))
+                .collect(),
             next: (next > 0).then_some(Micros(next)),
             now: Micros(now),
         })
     }
 
-    fn claimed(&self, flat: Vec<Vec<u8>>) -> Option<Claimed> {
-        let mut texts = flat.into_iter().map(lossy);
-        let (id, payload) = (texts.next()?, texts.next()?);
+    fn claimed(&self, reply: ClaimedReply, node: &NodeId, now: Micros) -> Option<Claimed> {
+        let (id, payload, attempt, fields) = reply;
         // An id that is not a valid name was not written by us: its lease will lapse, and the audit names it.
-        let reference = TaskRef { queue: self.name.clone(), id: TaskId::new(id).ok()? };
-        let mut task = TaskRecord::from_fields(reference, pairs(texts));
+        let reference = TaskRef { queue: self.name.clone(), id: TaskId::new(packed::text(id)).ok()? };
+        let mut task = TaskRecord::from_fields(reference, pairs(fields.into_iter().map(packed::text)));
         if payload.is_empty() {
             task.fault.get_or_insert_with(|| "its payload is gone".into());
         }
-        task.payload = payload;
+        task.payload = packed::text(payload);
+        task.attempt = attempt;
+        task.node = Some(node.to_string());
+        task.started_at = Some(now);
         Some(Claimed { task })
     }
 }
@@ -136,11 +143,6 @@ fn parse(word: &str) -> Result<Settled> {
         "gone" => Ok(Settled::Gone),
         other => Err(StoreError::Unexpected(format!("settle_and_claim said {other:?}"))),
     }
-}
-
-/// Bytes of a record as text: whoever wrote them, reading them never fails.
-pub(super) fn lossy(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// Field and value in turn, as pairs.

@@ -1,9 +1,11 @@
 //! Submitting tasks: `submit.lua`.
 
+use std::collections::HashMap;
+
 use redis::RedisWrite;
 
-use super::{PRODUCER, Queue, Result, Store, StoreError, script::SUBMIT};
-use crate::model::{BatchName, Expiry, NewTask, QueueName, Start, State, time::micros};
+use super::{PRODUCER, Queue, Result, Store, StoreError, packed, script::SUBMIT};
+use crate::model::{BatchName, Expiry, NewTask, Priority, QueueName, Start, State, time::micros};
 
 /// The most tasks that one call takes: Redis is busy for about a millisecond and a half.
 pub const MOST_PER_SUBMIT: usize = 500;
@@ -33,34 +35,91 @@ impl Accepted {
     }
 }
 
+/// What tasks of one call usually have in common: it is sent, and made sense of, once.
+#[derive(PartialEq, Eq, Hash, Clone, Copy)]
+struct Kind<'a> {
+    task_type: &'a str,
+    priority: Priority,
+    tenant: &'a str,
+    weight: u32,
+    start: Start,
+    expiry: Expiry,
+    batch: &'a str,
+    concurrency_key: &'a str,
+    options: &'a str,
+}
+
+impl<'a> Kind<'a> {
+    fn of(task: &'a NewTask) -> Self {
+        Self {
+            task_type: task.task_type.as_str(),
+            priority: task.priority,
+            tenant: task.tenant.as_ref().map_or("", |tenant| tenant.as_str()),
+            weight: task.weight,
+            start: task.start,
+            expiry: task.expiry,
+            batch: task.batch.as_ref().map_or("", |batch| batch.as_str()),
+            concurrency_key: task.concurrency_key.as_ref().map_or("", |key| key.as_str()),
+            options: &task.options,
+        }
+    }
+
+    fn write<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        out.write_arg(self.task_type.as_bytes());
+        out.write_arg(self.priority.as_str().as_bytes());
+        out.write_arg(self.tenant.as_bytes());
+        out.write_arg_fmt(self.weight);
+        match self.start {
+            Start::Now => out.write_arg(b""),
+            Start::After(delay) => out.write_arg_fmt(format_args!("+{}", micros(delay))),
+            Start::At(at) => out.write_arg_fmt(format_args!("@{}", at.0)),
+        }
+        match self.expiry {
+            Expiry::Never => out.write_arg(b""),
+            Expiry::After(delay) => out.write_arg_fmt(format_args!("+{}", micros(delay))),
+            Expiry::At(at) => out.write_arg_fmt(format_args!("@{}", at.0)),
+        }
+        out.write_arg(self.batch.as_bytes());
+        out.write_arg(self.concurrency_key.as_bytes());
+        out.write_arg(self.options.as_bytes());
+    }
+}
+
+/// The kinds of these tasks, and which one each task is of.
+fn kinds<'a>(tasks: &'a [&'a NewTask]) -> (Vec<Kind<'a>>, Vec<usize>) {
+    let (mut kinds, mut of) = (Vec::<Kind<'_>>::new(), Vec::with_capacity(tasks.len()));
+    let mut known = HashMap::new();
+    for task in tasks {
+        let kind = Kind::of(task);
+        let index = match of.last() {
+            Some(&last) if kinds[last] == kind => last,
+            _ => *known.entry(kind).or_insert_with(|| {
+                kinds.push(kind);
+                kinds.len() - 1
+            }),
+        };
+        of.push(index);
+    }
+    (kinds, of)
+}
+
 /// Arguments written straight into the command's buffer, without a copy of a payload.
 struct Args<'a>(&'a [&'a NewTask]);
 
 impl redis::ToRedisArgs for Args<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        let (kinds, of) = kinds(self.0);
         out.write_arg(PRODUCER.as_bytes());
         out.write_arg_fmt(self.0.len());
-        for task in self.0 {
+        out.write_arg_fmt(kinds.len());
+        for kind in &kinds {
+            kind.write(out);
+        }
+        for (task, kind) in self.0.iter().zip(of) {
+            out.write_arg_fmt(kind + 1);
             out.write_arg(task.id.as_str().as_bytes());
             out.write_arg(task.digest.as_bytes());
-            out.write_arg(task.task_type.as_str().as_bytes());
-            out.write_arg(task.payload.get().as_bytes());
-            out.write_arg(task.priority.as_str().as_bytes());
-            out.write_arg(task.tenant.as_ref().map_or("", |t| t.as_str()).as_bytes());
-            out.write_arg_fmt(task.weight);
-            match task.start {
-                Start::Now => out.write_arg(b""),
-                Start::After(delay) => out.write_arg_fmt(format_args!("+{}", micros(delay))),
-                Start::At(at) => out.write_arg_fmt(format_args!("@{}", at.0)),
-            }
-            match task.expiry {
-                Expiry::Never => out.write_arg(b""),
-                Expiry::After(delay) => out.write_arg_fmt(format_args!("+{}", micros(delay))),
-                Expiry::At(at) => out.write_arg_fmt(format_args!("@{}", at.0)),
-            }
-            out.write_arg(task.batch.as_ref().map_or("", |b| b.as_str()).as_bytes());
-            out.write_arg(task.concurrency_key.as_ref().map_or("", |k| k.as_str()).as_bytes());
-            out.write_arg(task.options.as_bytes());
+            out.write_arg(&packed::pack(task.payload.get()));
         }
     }
 }

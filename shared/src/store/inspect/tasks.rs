@@ -4,10 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     model::{State, TaskId, TaskRecord, TaskRef},
-    store::{
-        Queue, Result, Store,
-        settle::{lossy, pairs},
-    },
+    store::{Queue, Result, Store, packed, settle::pairs},
 };
 
 /// One page of a listing.
@@ -40,9 +37,10 @@ impl Store {
             let payload: Option<Vec<u8>> =
                 redis::from_redis_value(replies.next().unwrap_or(redis::Value::Nil)).map_err(unexpected)?;
             tasks.push((!fields.is_empty()).then(|| {
-                let flat = fields.into_iter().flat_map(|(name, value)| [lossy(name), lossy(value)]);
+                let flat =
+                    fields.into_iter().flat_map(|(name, value)| [packed::text(name), packed::text(value)]);
                 let mut record = TaskRecord::from_fields(reference.clone(), pairs(flat));
-                record.payload = payload.map(lossy).unwrap_or_default();
+                record.payload = payload.map(packed::text).unwrap_or_default();
                 record
             }));
         }

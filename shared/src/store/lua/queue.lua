@@ -16,6 +16,9 @@ local function batch_finished_key(batch) return prefix .. 'batch-finished:' .. b
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
+-- As text once, for it is written often; Lua's own text of a number has 14 digits.
+local function text(number) return string.format('%d', number) end
+local now_text = text(now)
 
 -- Every loop over tasks found inside a script is bounded by this many.
 local STEP = 100
@@ -53,16 +56,24 @@ local function upkeep_by(moment) if moment < upkeep_at then upkeep_at = moment e
 local moved, counted, finished_ids, finished_in_batch, dead_letters = {}, {}, {}, {}, {}
 local batch_counts, ring = {}, false
 
-local function append(lists, name, value)
+local function list_of(lists, name)
   local list = lists[name]
-  if list then list[#list + 1] = value else lists[name] = { value } end
+  if not list then list = {}; lists[name] = list end
+  return list
+end
+local function append(lists, name, value)
+  local list = list_of(lists, name)
+  list[#list + 1] = value
 end
 -- In the order in which they first came: pairs() has none, and a task that fell due and was claimed must read so.
 local moves = {}
+local function note_as(name, mark)
+  local list = moved[name]
+  if not list then list = {}; moved[name] = list; moves[#moves + 1] = name end
+  list[#list + 1] = mark
+end
 local function note(from, to, reason, id, attempt)
-  local name = from .. '>' .. to .. ' ' .. reason
-  if not moved[name] then moves[#moves + 1] = name end
-  append(moved, name, id .. '#' .. (attempt or 0))
+  note_as(from .. '>' .. to .. ' ' .. reason, id .. '#' .. (attempt or 0))
 end
 local function count(name, n) counted[name] = (counted[name] or 0) + n end
 local function count_in_batch(batch, name, n)
@@ -75,23 +86,30 @@ end
 local WIDTH = 2251799813685248
 local TURN = 2520
 local BAND = { critical = 0, high = 1, normal = 2, low = 3 }
-local next_start, next_start_changed = {}, {}
-
--- The score of a task that becomes pending for the first time, or anew.
-local function fresh_score(priority, tenant, weight)
+local turns = {}
+-- When it is the turn of a tenant in a band.
+local function turn_of(priority, tenant)
   local band = BAND[priority or 'normal'] or 2
   local member = band .. ':' .. (tenant or '')
-  local start = next_start[member]
-  if not start then
-    local score = redis.call('ZSCORE', K.fair, member)
-    start = score and tonumber(score) - band * WIDTH or 0
+  local turn = turns[member]
+  if not turn then
+    local base, score = band * WIDTH, redis.call('ZSCORE', K.fair, member)
+    turn = { band = band, base = base, start = score and tonumber(score) - base or 0 }
+    turns[member] = turn
   end
-  if start < V[band] then start = V[band] end
+  return turn
+end
+local function take_turn(turn, weight)
+  local start, v = turn.start, V[turn.band]
+  if start < v then start = v end
   -- A band that was never empty for 2^51 turns keeps working; its order falls back to the order of ids.
   if start > WIDTH - 1 then start = WIDTH - 1 end
-  next_start[member] = start + TURN / (tonumber(weight) or 1)
-  next_start_changed[member] = band * WIDTH + next_start[member]
-  return band * WIDTH + start
+  turn.start = start + TURN / weight
+  return turn.base + start
+end
+-- The score of a task that becomes pending for the first time, or anew.
+local function fresh_score(priority, tenant, weight)
+  return take_turn(turn_of(priority, tenant), tonumber(weight) or 1)
 end
 -- The score of a task that comes back (retry, hand-back, recovery): its own, so it keeps its place.
 -- It was claimed once, so its tag is at most V, unless V was set back to zero since.
@@ -103,15 +121,18 @@ local function kept_score(score, priority, tenant, weight)
   return score
 end
 
-local to_pending = {}
+local to_pending, to_pending_n = {}, 0
 local function flush_pending()
-  if #to_pending > 0 then redis.call('ZADD', K.pending, unpack(to_pending)); to_pending = {} end
+  if to_pending_n > 0 then redis.call('ZADD', K.pending, unpack(to_pending, 1, to_pending_n)) end
+  to_pending_n = 0
 end
 local function make_pending(id, score)
-  to_pending[#to_pending + 1] = score
-  to_pending[#to_pending + 1] = id
+  local n = to_pending_n + 2
+  -- A whole number is written faster, and as exactly, by us.
+  to_pending[n - 1], to_pending[n] = score % 1 == 0 and text(score) or score, id
+  to_pending_n = n
   ring = true
-  if #to_pending >= 1000 then flush_pending() end -- Lua unpacks some thousand values at the most
+  if n >= 1000 then flush_pending() end -- Lua unpacks some thousand values at the most
 end
 
 -- Lets up to n parked tasks of a concurrency key go on, in order. What does not fit is parked again when claimed.
@@ -204,7 +225,7 @@ local function commit(by)
   end
   redis.call('HSET', K.stats, unpack(set))
   local fair = {}
-  for member, score in pairs(next_start_changed) do fair[#fair + 1] = score; fair[#fair + 1] = member end
+  for member, turn in pairs(turns) do fair[#fair + 1] = turn.base + turn.start; fair[#fair + 1] = member end
   if #fair > 0 then redis.call('ZADD', K.fair, unpack(fair)) end
   if #dead_letters > 0 then redis.call('ZADD', K.dead, unpack(dead_letters)) end
   commit_batches()
