@@ -27,13 +27,13 @@ lint: ## Check formatting and lints
 bench: bench-layout ## Measure what the documents claim
 
 bench-layout: redis ## Measure layouts of a task's record (docs/decisions/0001)
-	$(CARGO) run --release --quiet --package windlass-tests --bin bench-layout
+	$(CARGO) run --release --quiet --package windlass-bench --bin bench-layout
 
 bench-gateway: redis ## Measure what the gateway adds to a call, beside LiteLLM (which it fetches: 750 MB)
 	$(CARGO) build --release --quiet --package windlass --package windlass-worker
 	$(CARGO) build --release --quiet --package windlass-worker --example bench-gateway
-	@./tests/bench/litellm.sh "$(DIR)/litellm-venv"
-	WINDLASS_BIN_DIR="$(RELEASE)" $(CARGO) run --release --quiet --package windlass-tests --bin bench-gateway -- \
+	@./bench/litellm/install.sh "$(DIR)/litellm-venv"
+	WINDLASS_BIN_DIR="$(RELEASE)" $(CARGO) run --release --quiet --package windlass-bench --bin bench-gateway -- \
 		"$(DIR)/bench/gateway.jsonl" "$(DIR)/litellm-venv"
 
 docs: ## Regenerate the generated pages

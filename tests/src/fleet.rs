@@ -232,17 +232,22 @@ pub fn keys() -> Keys {
     Keys::new(Namespace::new("wl").expect("a valid name"))
 }
 
-/// Where one of our programs is: in `WINDLASS_BIN_DIR`, else where the build puts it beside the tests.
-pub fn binary(program: &str) -> PathBuf {
-    let folder = env::var_os("WINDLASS_BIN_DIR").map_or_else(
+/// Where the build puts our programs: in `WINDLASS_BIN_DIR`, else where this one is, or its folder `deps`.
+pub fn programs() -> PathBuf {
+    env::var_os("WINDLASS_BIN_DIR").map_or_else(
         || {
-            let test = env::current_exe().expect("this program has a path");
-            // target/PROFILE/deps/e2e-HASH
-            test.ancestors().nth(2).expect("tests are built two folders deep").to_owned()
+            let this = env::current_exe().expect("this program has a path");
+            // target/PROFILE/deps/e2e-HASH, or target/PROFILE/bench
+            let folder = this.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
+            folder.expect("a program stands in a folder").to_owned()
         },
         PathBuf::from,
-    );
-    let path = folder.join(program);
+    )
+}
+
+/// One of our programs in [`programs`].
+pub fn binary(program: &str) -> PathBuf {
+    let path = programs().join(program);
     assert!(
         path.is_file(),
         "{} is not there: run `cargo build --workspace` first (as `make test` does), or say where the programs \

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs LiteLLM, which `make bench-gateway` compares with, into a virtual environment of its own (about 750 MB).
-#   tests/bench/litellm.sh DIR
+#   bench/litellm/install.sh DIR
 set -eu
 dir=$1
 version=1.106.2

@@ -3,7 +3,7 @@
 //!
 //! All sides call the same stand-in (`windlass scripted`, without latency) and use the same Redis, one after the other,
 //! in several rounds; the medians are told. `worker/examples/bench-gateway.rs` measures our side,
-//! `tests/bench/litellm_calls.py` the other one, if its virtual environment (second argument) is there.
+//! `bench/litellm/calls.py` the other one, if its virtual environment (second argument) is there.
 
 mod memory;
 mod table;
@@ -25,7 +25,7 @@ const CALLS: &str = "3000";
 const CALLS_OF_LITELLM: &str = "500";
 /// No side takes longer for a round, however busy the machine.
 const PATIENCE: Duration = Duration::from_mins(10);
-const CALLS_PY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/litellm_calls.py");
+const CALLS_PY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/litellm/calls.py");
 
 const SCENARIO: &str = r#"
 [[rule]]

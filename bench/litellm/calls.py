@@ -1,4 +1,4 @@
-"""What LiteLLM adds to a call: `litellm_calls.py REDIS_PORT BASE_URL CALLS`, JSON Lines on stdout.
+"""What LiteLLM adds to a call: `calls.py REDIS_PORT BASE_URL CALLS`, JSON Lines on stdout.
 
 Its Router, within this process, and its proxy, one worker: each with two deployments of the server at BASE_URL, and
 with limits, cooldowns, a budget and the cache in Redis. Each prompt is asked twice, one right after the other:
