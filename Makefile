@@ -7,7 +7,7 @@ CARGO := cargo
 # Where cargo puts release binaries.
 RELEASE = $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
-.PHONY: help model pytest demo test test-unit test-e2e lint bench bench-layout bench-gateway docs build redis servers clean
+.PHONY: help model pytest demo test test-unit test-e2e lint bench bench-peers bench-build bench-layout bench-gateway docs build redis servers clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -24,7 +24,19 @@ lint: ## Check formatting and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 
-bench: bench-layout ## Measure what the documents claim
+# What is measured, such as ARGS="--phase drain,drain2 --runs 1"; `bench --help` tells.
+ARGS :=
+BENCH = "$(RELEASE)/bench" --out "$(DIR)/bench/queue.jsonl" $(ARGS)
+
+bench: bench-build ## Measure the queue's whole path (bench/README.md)
+	$(BENCH)
+
+bench-peers: bench-build ## The same beside two other queues on Redis, which it fetches and builds
+	$(CARGO) build --release --quiet --manifest-path bench/peers/Cargo.toml --target-dir "$(RELEASE)/.."
+	$(BENCH)
+
+bench-build: redis
+	$(CARGO) build --release --quiet --package windlass --package windlass-worker --package windlass-bench
 
 bench-layout: redis ## Measure layouts of a task's record (docs/decisions/0001)
 	$(CARGO) run --release --quiet --package windlass-bench --bin bench-layout

@@ -1,0 +1,23 @@
+//! What a process used, as Linux tells it.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use rustix::param::clock_ticks_per_second;
+
+/// Seconds of CPU, all threads together.
+pub(crate) fn cpu(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("only Linux tells")?;
+    // The name, in parentheses, may hold anything. After it come the fields from the third on; 14 and 15 are wanted.
+    let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+    let ticks: Vec<u64> = fields.skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<u64>() as f64 / clock_ticks_per_second() as f64)
+}
+
+/// Kilobytes of memory that it has now.
+pub(crate) fn resident(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("only Linux tells")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next()).context("no line VmRSS")?;
+    Ok(number.parse()?)
+}
