@@ -38,7 +38,7 @@ const ROWS: [Row; 31] = [
     ("idle", "redis_cpu_percent", "CPU of Redis, %", Better::Less, None),
     ("idle", "rss_kb_each", "memory of each, kB", Better::Less, None),
     ("recovery", "seconds", "all ended after kill -9, s", Better::Less, None),
-    ("recovery", "lost", "lost", Better::Less, None),
+    ("recovery", "lost", "lost, or not back within the limit", Better::Less, None),
     ("recovery", "finished_twice", "finished twice", Better::Less, None),
     ("start", "first_claim_ms", "process start to first claim, ms", Better::Less, None),
     ("rss", "idle_kb", "`windlass-worker` idle, kB", Better::Less, None),
