@@ -1,7 +1,8 @@
 //! The dispatcher: grants free slots to queues by weight, claims for them, starts attempts, and settles what ended.
 //!
-//! A slot is free as soon as its executor ends. Each queue has at most one call in flight; what ends meanwhile goes
-//! with the next one, so batches form by themselves under load and a lone result goes out at once.
+//! A slot is free as soon as its executor ends. What ends while a call is in flight goes with the next one, so batches
+//! form by themselves under load and a lone result goes out at once. Where there is much to say, a few calls are in
+//! flight, so that Redis and this node do not wait for each other.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -23,6 +24,10 @@ use crate::{
 
 /// Settled or claimed in one call at the most, so that Redis is never busy with it for long.
 const MOST_PER_CALL: usize = 100;
+/// Calls in flight for a queue.
+const CALLS: usize = 3;
+/// A further call goes out while another is in flight only if it settles or claims so many.
+const WORTH_A_CALL: usize = MOST_PER_CALL / 2;
 
 /// What the dispatcher knows of a queue.
 #[derive(Default)]
@@ -35,13 +40,24 @@ struct Lane {
     credit: usize,
     /// Attempts that ended and are not settled yet.
     ready: Vec<Settle>,
-    /// How many tasks the call in flight asks for.
-    in_flight: Option<usize>,
+    /// How many tasks each call in flight asks for.
+    in_flight: [Option<usize>; CALLS],
     /// State of the smooth weighted rotation.
     turn: i64,
 }
 
 impl Lane {
+    /// Which of the calls goes out now, if any has enough to say.
+    fn next_call(&self) -> Option<usize> {
+        let most = self.credit.max(self.ready.len());
+        let worth = if self.is_silent() { 1 } else { WORTH_A_CALL };
+        (most >= worth).then(|| self.in_flight.iter().position(Option::is_none)).flatten()
+    }
+
+    fn is_silent(&self) -> bool {
+        self.in_flight.iter().all(Option::is_none)
+    }
+
     /// Something falls due this long from now; what falls due earlier stays.
     fn due_in(&mut self, wait: Duration) {
         let at = Instant::now() + wait;
@@ -51,6 +67,7 @@ impl Lane {
 
 struct Reply {
     lane: usize,
+    call: usize,
     want: usize,
     settles: Vec<Settle>,
     answer: SettledAndClaimed,
@@ -112,7 +129,8 @@ impl Dispatcher {
     }
 
     fn free(&self) -> usize {
-        let promised: usize = self.lanes.iter().map(|lane| lane.credit + lane.in_flight.unwrap_or(0)).sum();
+        let asked = |lane: &Lane| lane.in_flight.iter().flatten().sum::<usize>();
+        let promised: usize = self.lanes.iter().map(|lane| lane.credit + asked(lane)).sum();
         self.node.limits.concurrency.saturating_sub(self.executing + promised)
     }
 
@@ -147,27 +165,25 @@ impl Dispatcher {
             .map(|(i, _)| (i, i64::from(served[i].weight)))
     }
 
-    /// Starts a call for each queue that has something to say and none in flight.
+    /// Starts the calls of each queue that has something to say.
     fn call(&mut self) {
-        for index in 0..self.lanes.len() {
-            let lane = &mut self.lanes[index];
-            if lane.in_flight.is_some() || (lane.credit == 0 && lane.ready.is_empty()) {
-                continue;
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            while let Some(call) = lane.next_call() {
+                let want = lane.credit.min(MOST_PER_CALL);
+                let settles = if lane.ready.len() > MOST_PER_CALL {
+                    lane.ready.drain(..MOST_PER_CALL).collect()
+                } else {
+                    std::mem::take(&mut lane.ready)
+                };
+                lane.credit -= want;
+                lane.in_flight[call] = Some(want);
+                self.calls.push(Box::pin(ask(Arc::clone(&self.node), index, call, want, settles)));
             }
-            let want = lane.credit.min(MOST_PER_CALL);
-            let settles = if lane.ready.len() > MOST_PER_CALL {
-                lane.ready.drain(..MOST_PER_CALL).collect()
-            } else {
-                std::mem::take(&mut lane.ready)
-            };
-            lane.credit -= want;
-            lane.in_flight = Some(want);
-            self.calls.push(Box::pin(ask(Arc::clone(&self.node), index, want, settles)));
         }
     }
 
     fn take_reply(&mut self, reply: Reply) {
-        let Reply { lane: index, want, settles, answer } = reply;
+        let Reply { lane: index, call, want, settles, answer } = reply;
         let queue = self.node.served[index].queue.name().clone();
         for (settle, settled) in settles.into_iter().zip(&answer.settled) {
             let task = TaskRef { queue: queue.clone(), id: settle.id };
@@ -178,7 +194,7 @@ impl Dispatcher {
             }
         }
         let lane = &mut self.lanes[index];
-        lane.in_flight = None;
+        lane.in_flight[call] = None;
         if answer.claimed.len() < want {
             lane.work = false;
             lane.credit = 0;
@@ -235,17 +251,18 @@ impl Dispatcher {
     fn tell_hunger(&self) {
         let can_claim = self.node.phase() == Phase::Active && self.free() > 0;
         for (lane, served) in self.lanes.iter().zip(&self.node.served) {
-            let hungry = can_claim && !lane.work && lane.in_flight.is_none();
+            let hungry = can_claim && !lane.work && lane.is_silent();
             served.hungry.send_if_modified(|was| std::mem::replace(was, hungry) != hungry);
         }
     }
 }
 
 /// One call, repeated with the same nonce until Redis answered: only the report is retried, never the work.
-async fn ask(node: Arc<Node>, lane: usize, want: usize, settles: Vec<Settle>) -> Reply {
+async fn ask(node: Arc<Node>, lane: usize, number: usize, want: usize, settles: Vec<Settle>) -> Reply {
     let nonce = new_id().to_string();
     let call = SettleAndClaim {
         node: &node.id,
+        number,
         nonce: &nonce,
         lease: node.limits.lease,
         want,
@@ -264,5 +281,5 @@ async fn ask(node: Arc<Node>, lane: usize, want: usize, settles: Vec<Settle>) ->
             }
         }
     };
-    Reply { lane, want, settles, answer }
+    Reply { lane, call: number, want, settles, answer }
 }

@@ -153,9 +153,12 @@ impl QueueKeys {
         format!("{}payload:{id}", self.prefix)
     }
 
-    /// String with a TTL: what the node's last call claimed, for a reply that got lost.
-    pub fn claimed(&self, node: &NodeId) -> String {
-        format!("{}claimed:{node}", self.prefix)
+    /// String with a TTL: what the node's last call of this number claimed, for a reply that got lost.
+    pub fn claimed(&self, node: &NodeId, number: usize) -> String {
+        match number {
+            0 => format!("{}claimed:{node}", self.prefix),
+            _ => format!("{}claimed:{node}:{number}", self.prefix),
+        }
     }
 
     /// Hash: the counters of a batch's part in this queue.

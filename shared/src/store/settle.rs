@@ -31,6 +31,8 @@ pub struct Settle {
 pub struct SettleAndClaim<'a> {
     /// Who asks.
     pub node: &'a NodeId,
+    /// Which of the node's calls it is, from 0: of each number one is in flight.
+    pub number: usize,
     /// New for each call, the same when a call is repeated because its reply was lost.
     pub nonce: &'a str,
     /// For how long claimed tasks are leased.
@@ -104,7 +106,7 @@ type Reply = (Vec<String>, Vec<ClaimedReply>, i64, i64);
 impl Queue {
     /// Settles attempts and claims tasks, in one step. Safe to repeat with the same nonce.
     pub async fn settle_and_claim(&self, call: &SettleAndClaim<'_>) -> Result<SettledAndClaimed> {
-        let claimed_key = self.keys.claimed(call.node);
+        let claimed_key = self.keys.claimed(call.node, call.number);
         let keys: Vec<&str> =
             self.keys.fixed.iter().map(String::as_str).chain([claimed_key.as_str()]).collect();
         let (settled, claimed, next, now): Reply =

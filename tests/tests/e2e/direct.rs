@@ -110,6 +110,7 @@ pub(crate) fn settle(fleet: &Fleet, id: &str, to: State, result: &Value) {
                 let nonce = new_id();
                 let lease = Duration::from_mins(1);
                 let call = SettleAndClaim {
+                    number: 0,
                     node: &node,
                     nonce: nonce.as_str(),
                     lease,

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bad_redis;
+mod budget;
 mod budgets;
 mod bulk;
 mod cancel;

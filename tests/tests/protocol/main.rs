@@ -14,6 +14,7 @@ mod travel;
 mod audit;
 mod batch;
 mod big;
+mod budget;
 mod cancel;
 mod claim;
 mod configure;

@@ -37,6 +37,7 @@ impl Node {
     pub(crate) async fn call(&self, nonce: &str, want: usize, settles: &[Settle]) -> SettledAndClaimed {
         let call = SettleAndClaim {
             node: &self.id,
+            number: 0,
             nonce,
             lease: self.lease,
             want,

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+#[cfg(feature = "embedded")]
 use async_trait::async_trait;
 use windlass_llm::{EmbedAnswer, EmbedRequest, tokens::Tokenizer};
 use windlass_shared::{
@@ -19,6 +20,7 @@ use super::{
 };
 
 /// What makes a vector of a text within the worker.
+#[cfg(feature = "embedded")]
 #[async_trait]
 pub(crate) trait Embed: Send + Sync {
     async fn embed(&self, text: &str) -> Result<Vec<f32>, String>;
@@ -27,6 +29,7 @@ pub(crate) trait Embed: Send + Sync {
 /// Where vectors come from.
 pub(crate) enum Encoder {
     /// Of this worker.
+    #[cfg(feature = "embedded")]
     BuiltIn(Arc<dyn Embed>),
     /// A provider's, by the catalog's name: it may cost money.
     Model(String),
@@ -45,6 +48,7 @@ impl Gateway {
         ledger: &mut Ledger,
     ) -> Option<Vec<f32>> {
         let vector = match self.encoder.get()? {
+            #[cfg(feature = "embedded")]
             Encoder::BuiltIn(encoder) => encoder.embed(text).await,
             Encoder::Model(name) => self.embed_with(name, text, who, gate, ledger).await,
         };
