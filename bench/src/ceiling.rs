@@ -59,7 +59,7 @@ async fn write(mut connection: MultiplexedConnection, first: u64) -> Result<()> 
         let created = (1_795_158_754_762_481 + idx).to_string();
         let record = ["type", "bench", "state", "pending", "created_at", &created];
         pipeline.cmd("HSET").arg(keys.task(&id)).arg(&record).ignore();
-        pipeline.cmd("SET").arg(keys.payload(&id)).arg(Work { idx, ms: 0 }.payload(USUAL_BYTES)).ignore();
+        pipeline.cmd("SET").arg(keys.spec(&id)).arg(Work { idx, ms: 0 }.payload(USUAL_BYTES)).ignore();
         pipeline.cmd("ZADD").arg(keys.pending()).arg(idx).arg(id.as_str()).ignore();
     }
     Ok(pipeline.exec_async(&mut connection).await?)

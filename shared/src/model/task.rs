@@ -120,7 +120,13 @@ impl TaskRecord {
             record.fault.get_or_insert_with(|| "the record has no field `type`".into());
         }
         if record.reason.is_empty() {
-            "submitted".clone_into(&mut record.reason);
+            // What is usual for a state is not written.
+            let usual = match record.state {
+                Some(State::Running) => "claimed",
+                Some(State::Completed) => "completed",
+                _ => "submitted",
+            };
+            usual.clone_into(&mut record.reason);
         }
         record
     }

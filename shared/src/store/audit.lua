@@ -11,9 +11,9 @@ local FINAL = { completed = true, failed = true, cancelled = true, expired = tru
 local faults = {}
 local function fault(id, words) faults[#faults + 1] = { id, words } end
 for _, id in ipairs(ARGV) do
-  local key = prefix .. 'task:' .. id
-  local t = redis.call('HMGET', key, 'state', 'concurrency_key', 'type', 'attempt', 'node', 'finished_at')
-  local state = t[1]
+  local spec = redis.call('GETRANGE', prefix .. 'spec:' .. id, 0, 4095)
+  local t = redis.call('HMGET', prefix .. 'task:' .. id, 'state', 'concurrency_key', 'lease', 'finished_at')
+  local state = t[1] or spec ~= '' and 'pending' or nil
   for name, place in pairs(PLACES) do
     local there = redis.call('ZSCORE', place, id)
     if there and not state then
@@ -26,13 +26,16 @@ for _, id in ipairs(ARGV) do
   end
   if state then
     if not PLACES[state] and not FINAL[state] then fault(id, 'has the unknown state `' .. state .. '`') end
-    if not t[3] then fault(id, 'has no type') end
-    if state == 'running' and not (t[4] and t[5]) then fault(id, 'runs without attempt and node') end
-    if FINAL[state] and not t[6] then fault(id, 'is `' .. state .. '` without finished_at') end
+    if spec == '' then
+      fault(id, 'has no spec')
+    elseif not string.find(spec, '^[^\n]-type=%S') then
+      fault(id, 'has no type')
+    end
+    if state == 'running' and not string.find(t[3] or '', '^%d+ %S+ %d+ ') then fault(id, 'runs without a lease') end
+    if FINAL[state] and not t[4] then fault(id, 'is `' .. state .. '` without finished_at') end
     if state == 'parked' and not redis.call('ZSCORE', prefix .. 'parked:' .. (t[2] or ''), id) then
       fault(id, 'is parked but its concurrency key does not list it')
     end
-    if redis.call('EXISTS', prefix .. 'payload:' .. id) == 0 then fault(id, 'has no payload') end
   end
 end
 return faults

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::AsyncCommands;
 
-use super::{Queue, Result, script::AUDIT};
+use super::{Queue, Result, script::AUDIT, spec};
 use crate::model::TaskId;
 
 /// Something that must not be.
@@ -56,18 +56,15 @@ impl Queue {
     /// Every id that has a record or is in a place.
     async fn all_ids(&self) -> Result<Vec<String>> {
         let mut ids = BTreeSet::new();
-        let prefix = self.keys.task_pattern().len() - 1;
-        let mut scan = self.store.connection.clone();
-        let mut keys = scan
-            .scan_options::<String>(
-                redis::ScanOptions::default().with_pattern(self.keys.task_pattern()).with_count(1000),
-            )
-            .await
-            .map_err(|e| self.store.error(&e))?;
-        while let Some(key) = keys.next_item().await {
-            ids.insert(key.map_err(|e| self.store.error(&e))?.split_off(prefix));
+        for pattern in [self.keys.spec_pattern(), self.keys.task_pattern()] {
+            let prefix = pattern.len() - 1;
+            let mut scan = self.store.connection.clone();
+            let options = redis::ScanOptions::default().with_pattern(pattern).with_count(1000);
+            let mut keys = scan.scan_options::<String>(options).await.map_err(|e| self.store.error(&e))?;
+            while let Some(key) = keys.next_item().await {
+                ids.insert(key.map_err(|e| self.store.error(&e))?.split_off(prefix));
+            }
         }
-        drop(keys);
         for place in [
             self.keys.pending(),
             self.keys.running(),
@@ -109,15 +106,27 @@ impl Queue {
             for id in page {
                 let Ok(id) = TaskId::new(id) else { continue };
                 pipeline.cmd("HMGET").arg(self.keys.task(&id)).arg(&["state", "concurrency_key", "batch"]);
+                pipeline.cmd("GETRANGE").arg(self.keys.spec(&id)).arg(0).arg(spec::HEAD);
             }
-            let records: Vec<(Option<String>, Option<String>, Option<String>)> =
-                self.store.pipeline(&pipeline).await?;
-            for (state, key, batch) in records {
-                let Some(state) = state else { continue };
+            let replies: Vec<redis::Value> = self.store.pipeline(&pipeline).await?;
+            for pair in replies.chunks_exact(2) {
+                let [record, spec] = pair else { continue };
+                let Ok((state, key, batch)) =
+                    redis::from_redis_value_ref::<(Option<String>, Option<String>, Option<String>)>(record)
+                else {
+                    continue;
+                };
+                let spec: Vec<u8> = redis::from_redis_value_ref(spec).unwrap_or_default();
+                if state.is_none() && spec.is_empty() {
+                    continue;
+                }
+                let state = state.unwrap_or_else(|| "pending".into());
                 if let Some(key) = key.filter(|_| state == "running") {
                     *running.entry(key).or_default() += 1;
                 }
-                if let Some(batch) = batch {
+                // One that left its batch says so with an empty name.
+                let batch = batch.or_else(|| spec::said(&spec, "batch"));
+                if let Some(batch) = batch.filter(|batch| !batch.is_empty()) {
                     *batches.entry(batch).or_default().entry(state).or_default() += 1;
                 }
             }

@@ -9,30 +9,30 @@
 -- ARGV   by, id ...
 -- reply  for each id: 'cancelled' | 'cancelling NODE' | the final state it had | 'unknown'
 -- events one entry
--- cost   3 commands a task
+-- cost   about 5 commands a task
 
 redis.call('ZREM', K.running, '') -- frees nothing, but lets the script pass at maxmemory
 local PLACE = { pending = K.pending, scheduled = K.scheduled, parked = K.parked, blocked = K.blocked }
 local reply = {}
 for i = 2, #ARGV do
   local id, key = ARGV[i], task_key(ARGV[i])
-  local t = redis.call('HMGET', key, 'state', 'attempt', 'batch', 'concurrency_key', 'node')
-  local place = PLACE[t[1] or '']
-  if not t[1] then
+  local state, attempt, concurrency_key, lease = look(id, 'concurrency_key', 'lease')
+  local place = PLACE[state or '']
+  if not state then
     reply[#reply + 1] = 'unknown'
   elseif place then
     redis.call('ZREM', place, id)
     redis.call('ZREM', K.expiring, id)
-    if t[1] == 'parked' then unpark(id, t[4]) end
-    if t[1] == 'pending' then pass_on(t[4]) end
-    finish(id, t[1], 'cancelled', 'cancelled', t[2], t[3])
+    if state == 'parked' then unpark(id, concurrency_key) end
+    if state == 'pending' then pass_on(concurrency_key) end
+    finish(id, state, 'cancelled', 'cancelled', attempt, batch_of(id))
     reply[#reply + 1] = 'cancelled'
-  elseif t[1] == 'running' then
+  elseif state == 'running' then
     redis.call('HSET', key, 'cancel', 1, 'reason', 'cancelling')
-    note('running', 'running', 'cancelling', id, t[2])
-    reply[#reply + 1] = 'cancelling ' .. (t[5] or '')
+    note('running', 'running', 'cancelling', id, attempt)
+    reply[#reply + 1] = 'cancelling ' .. (string.match(lease or '', '^%d+ (%S+)') or '')
   else
-    reply[#reply + 1] = t[1]
+    reply[#reply + 1] = state
   end
 end
 commit(ARGV[1])

@@ -24,11 +24,11 @@ local lost, cancelled, leases = {}, {}, {}
 for i = 1, n do
   local a = 5 + (i - 1) * 3
   local id, key = ARGV[a], task_key(ARGV[a])
-  local t = redis.call('HMGET', key, 'state', 'attempt', 'node', 'cancel')
-  if t[1] == 'running' and t[2] == ARGV[a + 1] and t[3] == node then
+  local t = redis.call('HMGET', key, 'state', 'lease', 'cancel')
+  if t[1] == 'running' and holds(t[2], ARGV[a + 1], node) then
     leases[#leases + 1], leases[#leases + 2] = now + lease, id
     if ARGV[a + 2] ~= '' then redis.call('HSET', key, 'progress', ARGV[a + 2]) end
-    if t[4] then cancelled[#cancelled + 1] = id end
+    if t[3] then cancelled[#cancelled + 1] = id end
   else
     lost[#lost + 1] = id
   end

@@ -143,14 +143,14 @@ impl QueueKeys {
         blocked = 14;
     }
 
-    /// Hash: the task's record.
+    /// Hash: the task's record, what became of it.
     pub fn task(&self, id: &TaskId) -> String {
         format!("{}task:{id}", self.prefix)
     }
 
-    /// String: the task's payload.
-    pub fn payload(&self, id: &TaskId) -> String {
-        format!("{}payload:{id}", self.prefix)
+    /// String: what was submitted.
+    pub fn spec(&self, id: &TaskId) -> String {
+        format!("{}spec:{id}", self.prefix)
     }
 
     /// String with a TTL: what the node's last call of this number claimed, for a reply that got lost.
@@ -175,5 +175,10 @@ impl QueueKeys {
     pub fn task_pattern(&self) -> String {
         // A queue's name holds no character that is special in a pattern; the namespace neither.
         format!("{}task:*", self.prefix)
+    }
+
+    /// All specs of the queue, for `SCAN`.
+    pub fn spec_pattern(&self) -> String {
+        format!("{}spec:*", self.prefix)
     }
 }

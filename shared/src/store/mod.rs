@@ -17,6 +17,7 @@ mod packed;
 mod script;
 mod server;
 mod settle;
+mod spec;
 mod submit;
 mod wait;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::RedisWrite;
 
-use super::{Queue, Result, StoreError, packed, script::SETTLE_AND_CLAIM};
+use super::{Queue, Result, StoreError, packed, script::SETTLE_AND_CLAIM, spec};
 use crate::model::{Micros, NodeId, Reason, State, TaskId, TaskRecord, TaskRef, time::micros};
 
 /// How an attempt ended, as the node that ran it says.
@@ -99,9 +99,8 @@ impl redis::ToRedisArgs for Args<'_> {
     }
 }
 
-/// A claimed task: id, payload, attempt, fields and values as they were before the claim.
-type ClaimedReply = (Vec<u8>, Vec<u8>, u32, Vec<Vec<u8>>);
-type Reply = (Vec<String>, Vec<ClaimedReply>, i64, i64);
+/// A claimed task: id, spec, attempt, and the record's fields and values if there is more to it than this claim.
+type Reply = (Vec<String>, Vec<Vec<redis::Value>>, i64, i64);
 
 impl Queue {
     /// Settles attempts and claims tasks, in one step. Safe to repeat with the same nonce.
@@ -122,18 +121,21 @@ impl Queue {
         })
     }
 
-    fn claimed(&self, reply: ClaimedReply, node: &NodeId, now: Micros) -> Option<Claimed> {
-        let (id, payload, attempt, fields) = reply;
+    fn claimed(&self, reply: Vec<redis::Value>, node: &NodeId, now: Micros) -> Option<Claimed> {
+        let mut parts = reply.into_iter();
+        let mut bytes = || redis::from_redis_value::<Vec<u8>>(parts.next()?).ok();
         // An id that is not a valid name was not written by us: its lease will lapse, and the audit names it.
-        let reference = TaskRef { queue: self.name.clone(), id: TaskId::new(packed::text(id)).ok()? };
-        let mut task = TaskRecord::from_fields(reference, pairs(fields.into_iter().map(packed::text)));
-        if payload.is_empty() {
-            task.fault.get_or_insert_with(|| "its payload is gone".into());
+        let id = TaskId::new(packed::text(bytes()?)).ok()?;
+        let (spec, attempt) = (bytes()?, packed::text(bytes()?));
+        let fields: Vec<Vec<u8>> =
+            parts.next().and_then(|fields| redis::from_redis_value(fields).ok()).unwrap_or_default();
+        let reference = TaskRef { queue: self.name.clone(), id };
+        let mut task = spec::record(reference, Some(spec), pairs(fields.into_iter().map(packed::text)));
+        match attempt.parse() {
+            Ok(attempt) => task.attempt = attempt,
+            Err(_) => _ = task.fault.get_or_insert_with(|| format!("its attempt {attempt:?} is no number")),
         }
-        task.payload = packed::text(payload);
-        task.attempt = attempt;
-        task.node = Some(node.to_string());
-        task.started_at = Some(now);
+        (task.node, task.started_at) = (Some(node.to_string()), Some(now));
         Some(Claimed { task })
     }
 }

@@ -18,10 +18,10 @@
 --        state it goes to, reason, delay us, error JSON or '', result JSON or ''. The result of an attempt that did
 --        not complete is its ledger (what it did so far), which the next attempt is given; when blocked, the draft
 -- reply  { for each settled attempt 'ok' | 'stale' | 'gone' },
---        { for each claimed task { id, payload, attempt, { field, value, ... } as before the claim } },
+--        { for each claimed task { id, spec, attempt, { field, value, ... } if it has more to its record than this } },
 --        next moment us or 0, now us
 -- events one entry
--- cost   4 commands a task (2 to claim, 2 to settle) and about 15 a call
+-- cost   3 commands a task (1 to claim, 2 to settle), and about 17 a call
 -- Only the attempt that holds the lease may settle: state, attempt number and node must match. The same nonce again
 -- (the reply was lost) settles nothing twice and answers the same tasks.
 
@@ -34,44 +34,35 @@ local function answer(settled, claimed, next_moment)
   -- Times leave as text: Lua's numbers become 64-bit integers in a reply, which is exact here, but text says so.
   return { settled, claimed, string.format('%.0f', next_moment), string.format('%.0f', now) }
 end
-local function with_payloads(claimed, ids)
-  if #ids == 0 then return claimed end
-  local keys = {}
-  for i, id in ipairs(ids) do keys[i] = payload_key(id) end
-  for i, payload in ipairs(redis.call('MGET', unpack(keys))) do claimed[i][2] = payload or '' end
-  return claimed
-end
-
 local function replay(last)
-  local settled, claimed, ids = {}, {}, {}
+  local settled, claimed = {}, {}
   local words, list = string.match(last, '^[^\n]*\n([^\n]*)\n(.*)$')
   for word in string.gmatch(words, '%S+') do settled[#settled + 1] = word end
   for id, attempt in string.gmatch(list, '(%S+)#(%d+)') do
-    local t = redis.call('HMGET', task_key(id), 'state', 'attempt', 'node')
-    if t[1] == 'running' and t[2] == attempt and t[3] == node then
-      claimed[#claimed + 1] = { id, '', attempt, redis.call('HGETALL', task_key(id)) }
-      ids[#ids + 1] = id
+    local t = redis.call('HMGET', task_key(id), 'state', 'lease')
+    if t[1] == 'running' and holds(t[2], attempt, node) then
+      claimed[#claimed + 1] = { id, redis.call('GET', spec_key(id)) or '', attempt, redis.call('HGETALL', task_key(id)) }
     end
   end
-  return settled, with_payloads(claimed, ids)
+  return settled, claimed
 end
 
 local put_off = false -- something was scheduled: the node is told when, even if it wants nothing now
 -- A task that goes on later: its next state depends on what happened to it meanwhile.
 local WAITS = { rate_limited = true, over_budget = true }
-local function put_back(id, to, reason, delay, err, result, t)
+local function put_back(id, lease, to, reason, delay, err, result, batch)
   local key = task_key(id)
-  local r = redis.call('HMGET', key, 'cancel', 'retries', 'interruptions', 'score', 'priority', 'tenant', 'weight',
-    'unknown_since', 'waits')
-  if r[1] then return finish(id, 'running', 'cancelled', 'cancelled', t[2], t[4]) end
+  local attempt, score = string.match(lease, '^(%d+) %S+ %d+ (%S+)')
+  local r = redis.call('HMGET', key, 'cancel', 'retries', 'interruptions', 'priority', 'unknown_since', 'waits')
+  if r[1] then return finish(id, 'running', 'cancelled', 'cancelled', attempt, batch) end
   local fields = { 'state', to, 'reason', reason }
   local function set(name, value) fields[#fields + 1] = name; fields[#fields + 1] = value end
   if err ~= '' then set('error', err) end
   if result ~= '' then set(to == 'blocked' and 'result' or 'ledger', result) end
   if reason == 'retrying' then set('retries', (tonumber(r[2]) or 0) + 1) end
   if reason == 'interrupted' then set('interruptions', (tonumber(r[3]) or 0) + 1) end
-  if WAITS[reason] then set('waits', (tonumber(r[9]) or 0) + 1) end
-  if reason == 'unknown_type' and not r[8] then set('unknown_since', now) end
+  if WAITS[reason] then set('waits', (tonumber(r[6]) or 0) + 1) end
+  if reason == 'unknown_type' and not r[5] then set('unknown_since', now) end
   if to == 'scheduled' then
     set('due_at', now + delay)
     redis.call('ZADD', K.scheduled, now + delay, id)
@@ -80,59 +71,56 @@ local function put_back(id, to, reason, delay, err, result, t)
   elseif to == 'blocked' then
     redis.call('ZADD', K.blocked, now, id)
   else
-    make_pending(id, kept_score(r[4], r[5], r[6], r[7]))
+    make_pending(id, kept_score(id, score, r[4]))
   end
-  redis.call('HSET', key, unpack(fields))
-  note('running', to, reason, id, t[2])
-end
-
-local function unless_empty(...)
-  local fields, given = {}, { ... }
-  for i = 1, #given, 2 do
-    if given[i + 1] ~= '' then fields[#fields + 1] = given[i]; fields[#fields + 1] = given[i + 1] end
-  end
-  return unpack(fields)
+  end_lease(id, lease, unpack(fields))
+  note('running', to, reason, id, attempt)
 end
 
 -- What the node says of an attempt whose lease it holds.
-local function apply(a, id, key, t)
+local function apply(a, id, lease, batch, concurrency_key)
   local to, reason, err, result = ARGV[a + 2], ARGV[a + 3], ARGV[a + 5], ARGV[a + 6]
-  if to == 'completed' then
-    finish(id, 'running', to, reason, t[2], t[4], unless_empty('result', result))
-  elseif to == 'failed' then
-    finish(id, 'running', to, reason, t[2], t[4], unless_empty('error', err, 'ledger', result))
+  local fields = {}
+  if to == 'failed' and err ~= '' then fields[1], fields[2] = 'error', err end
+  if result ~= '' then fields[#fields + 1] = to == 'completed' and 'result' or 'ledger'; fields[#fields + 1] = result end
+  if to == 'completed' or to == 'failed' then
+    finish(id, 'running', to, reason, attempt_of(lease), batch, unpack(fields))
   elseif to == 'cancelled' then
-    finish(id, 'running', to, reason, t[2], t[4])
+    finish(id, 'running', to, reason, attempt_of(lease), batch)
   else
-    put_back(id, to, reason, tonumber(ARGV[a + 4]), err, result, t)
+    put_back(id, lease, to, reason, tonumber(ARGV[a + 4]), err, result, batch)
   end
-  if t[5] then release_key(t[5]) end
+  if concurrency_key then release_key(concurrency_key) end
 end
 
+-- There is a batch, or was one lately; without any, no lease is searched for one.
+local batches = redis.call('EXISTS', K.batches) == 1
 local function settle()
   -- The first write frees memory (even if it removes nothing), so that Redis lets this script pass at maxmemory.
   redis.call('ZREM', K.running, '')
-  local replies, leaving, plain, completed = {}, {}, 0, nil
+  local replies, leaving, plain = {}, {}, 0
   for i = 1, n do
     local a = 7 + (i - 1) * 7
     local id = ARGV[a]
     local key = task_key(id)
-    local t = redis.call('HMGET', key, 'state', 'attempt', 'node', 'batch', 'concurrency_key')
-    if t[1] == 'running' and t[2] == ARGV[a + 1] and t[3] == node then
+    local t = redis.call('HMGET', key, 'state', 'lease', 'concurrency_key', 'reason')
+    local lease = t[2]
+    if t[1] == 'running' and holds(lease, ARGV[a + 1], node) then
       replies[i] = 'ok'
       leaving[#leaving + 1] = id
-      if ARGV[a + 2] == 'completed' and not t[4] and not t[5] and ARGV[a + 6] ~= '' then
+      local batch = batches and string.match(lease, '^%S+ %S+ %S+ %S+ (%S+)') or nil
+      if ARGV[a + 2] == 'completed' and not t[3] and not t[4] and ARGV[a + 6] ~= '' then
         -- By far the most frequent, so it goes a straight way.
-        redis.call('HSET', key, 'state', 'completed', 'reason', 'completed', 'finished_at', now_text, 'result', ARGV[a + 6])
-        note_as('running>completed completed', id .. '#' .. t[2])
-        if not completed then completed = list_of(finished_ids, 'completed') end
-        completed[#completed + 1] = id
+        redis.call('HSET', key, 'state', 'completed', 'finished_at', now_text, 'result', ARGV[a + 6])
+        note_as('running>completed completed', id .. '#' .. ARGV[a + 1])
         plain = plain + 1
+        finished('completed', id, batch)
       else
-        apply(a, id, key, t)
+        apply(a, id, lease, batch, t[3])
       end
     elseif not t[1] then
-      replies[i] = 'gone'
+      replies[i] = redis.call('EXISTS', spec_key(id)) == 1 and 'stale' or 'gone'
+      if replies[i] == 'stale' then count('stale', 1) end
     else
       replies[i] = 'stale'
       count('stale', 1)
@@ -147,29 +135,24 @@ end
 local function park(id, score, concurrency_key, attempt)
   redis.call('ZADD', K.parked, score, id)
   redis.call('ZADD', parked_key(concurrency_key), score, id)
+  redis.call('HDEL', task_key(id), 'lease')
   redis.call('HSET', task_key(id), 'state', 'parked', 'reason', 'parked')
   note('pending', 'parked', 'parked', id, attempt)
 end
 
--- One popped task: expired, parked, or leased to the node. Returns what the node is told, if it got it.
-local function lease_one(id, score)
+local now_and_after = ' ' .. node .. ' ' .. now_text .. ' '
+-- A popped task that has a record: it was claimed before, or it has a concurrency key or an expiry. It may expire or be
+-- parked instead; then nothing is returned. Its record says `running` already.
+local function lease_again(id, spec, score, batch)
   local key = task_key(id)
-  -- A foreign value under the key must not take the tasks popped with it along.
-  local task = redis.pcall('HGETALL', key)
-  if task.err or #task == 0 then return nil end
-  local attempt, expires_at, concurrency_key, batch = 0, nil, nil, nil
-  for i = 1, #task, 2 do
-    local name = task[i]
-    if name == 'attempt' then attempt = tonumber(task[i + 1]) or 0
-    elseif name == 'expires_at' then expires_at = tonumber(task[i + 1])
-    elseif name == 'concurrency_key' then concurrency_key = task[i + 1]
-    elseif name == 'batch' then batch = task[i + 1] end
-  end
+  local t = redis.call('HMGET', key, 'attempt', 'expires_at', 'concurrency_key')
+  local attempt, concurrency_key = tonumber(t[1]) or 0, t[3]
   -- An expiry says until when a task must have started; one that started once runs to its end.
-  if expires_at and attempt > 0 then expires_at = nil end
+  local expires_at = attempt == 0 and tonumber(t[2]) or nil
   if expires_at and expires_at <= now then
     redis.call('ZREM', K.expiring, id)
-    finish(id, 'pending', 'expired', 'expired', attempt, batch)
+    redis.call('HDEL', key, 'lease')
+    finish(id, 'pending', 'expired', 'expired', attempt, batch_of(id))
     pass_on(concurrency_key)
     return nil
   end
@@ -182,20 +165,23 @@ local function lease_one(id, score)
   end
   if expires_at then redis.call('ZREM', K.expiring, id) end
   attempt = text(attempt + 1)
-  redis.call('HSET', key, 'state', 'running', 'reason', 'claimed', 'attempt', attempt, 'node', node, 'started_at', now_text,
-    'score', score)
-  return { id, '', attempt, task }, id .. '#' .. attempt
+  if redis.call('HGET', key, 'batch') then batch = '' end
+  redis.call('HSET', key, 'lease', attempt .. now_and_after .. score .. batch, 'reason', 'claimed')
+  return { id, spec, attempt, redis.call('HGETALL', key) }, attempt
 end
 
 local function claim()
-  local claimed, ids, marks, leases = {}, {}, {}, {}
+  local claimed, marks, leases = {}, {}, {}
   if paused then return claimed, marks end
   if concurrency then want = math.min(want, concurrency - redis.call('ZCARD', K.running)) end
-  local until_text = text(now + lease)
+  local until_text, first = text(now + lease), '1' .. now_and_after
   for _ = 1, 4 do
     if want <= #claimed then break end
     local popped = redis.call('ZPOPMIN', K.pending, want - #claimed)
     if #popped == 0 then break end
+    local keys = {}
+    for i = 1, #popped, 2 do keys[#keys + 1] = spec_key(popped[i]) end
+    local specs = redis.call('MGET', unpack(keys))
     for i = 1, #popped, 2 do
       -- The score stays the text that Redis gave: every digit of it.
       local id, score = popped[i], popped[i + 1]
@@ -204,10 +190,24 @@ local function claim()
       local start = number - band * WIDTH
       if start > V[band] then V[band] = start end
       bands_claimed[band] = true
-      local told, mark = lease_one(id, score)
+      local spec, batch, new = specs[(i + 1) / 2], '', nil
+      if spec and batches then
+        batch = string.match(spec, '^batch=(%S+)')
+        batch = batch and ' ' .. batch or ''
+      end
+      -- An id without any key is nobody's task; and a foreign value must not take the tasks popped with it along.
+      if spec or redis.call('EXISTS', task_key(id)) == 1 then
+        new = redis.pcall('HSET', task_key(id), 'state', 'running', 'lease', first .. score .. batch)
+      end
+      local told, attempt
+      if new == 2 then
+        told, attempt = { id, spec or '', '1' }, '1'
+      elseif type(new) == 'number' then
+        told, attempt = lease_again(id, spec or '', score, batch)
+      end
       if told then
-        local k = #claimed + 1
-        claimed[k], ids[k], marks[k] = told, id, mark
+        local k, mark = #claimed + 1, id .. '#' .. attempt
+        claimed[k], marks[k] = told, mark
         note_as('pending>running claimed', mark)
         leases[2 * k - 1], leases[2 * k] = until_text, id
       end
@@ -217,7 +217,7 @@ local function claim()
     redis.call('ZADD', K.running, unpack(leases))
     upkeep_by(now + lease)
   end
-  return with_payloads(claimed, ids), marks
+  return claimed, marks
 end
 
 local last = redis.call('GET', last_claim)

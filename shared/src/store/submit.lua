@@ -7,7 +7,7 @@
 --        then for each of n tasks: number of its kind, from 1, id, digest (empty: id made new), payload
 -- reply  for each task: 'pending' | 'scheduled' | 'duplicate STATE' | 'conflict STATE' | 'full'
 -- events one entry
--- cost   2 commands a task and about 12 a call
+-- cost   about 12 commands a call, and 1 for each task that has a start, an expiry or a concurrency key
 -- At maxmemory it is refused before it changed anything: its first write is no freeing command.
 
 redis.call('HSET', K.stats, 'seen_at', now)
@@ -31,65 +31,66 @@ end
 local function kind(a)
   local start, expires = moment(ARGV[a + 4]), moment(ARGV[a + 5])
   local state = (start and start > now) and 'scheduled' or 'pending'
-  local fields = { 'type', ARGV[a], 'state', state, 'created_at', now_text }
-  local function set(name, value, default)
-    if value and value ~= '' and value ~= default then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
-    end
+  -- The batch comes first, where a claim looks for it.
+  local words, fields = {}, {}
+  local function say(name, value, default)
+    if value ~= '' and value ~= default then words[#words + 1] = name .. '=' .. value end
   end
-  set('priority', ARGV[a + 1], 'normal')
-  set('tenant', ARGV[a + 2])
-  set('weight', ARGV[a + 3], '1')
-  set('batch', ARGV[a + 6])
-  set('concurrency_key', ARGV[a + 7])
-  set('options', ARGV[a + 8])
-  set('expires_at', expires and text(expires))
-  if state == 'scheduled' then
-    set('due_at', text(start))
-    upkeep_by(start)
+  say('batch', ARGV[a + 6])
+  say('type', ARGV[a])
+  say('created_at', now_text)
+  say('priority', ARGV[a + 1], 'normal')
+  say('tenant', ARGV[a + 2])
+  say('weight', ARGV[a + 3], '1')
+  say('concurrency_key', ARGV[a + 7])
+  local function set(name, value)
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
   end
-  if expires then upkeep_by(expires) end
-  return { state = state, start = start and text(start), expires = expires and text(expires), fields = fields, n = #fields,
-    batch = ARGV[a + 6], priority = ARGV[a + 1], tenant = ARGV[a + 2], weight = tonumber(ARGV[a + 3]) or 1,
-    move = 'none>' .. state .. ' submitted' }
+  -- What a claim must know before it reads the spec.
+  if ARGV[a + 7] ~= '' then set('concurrency_key', ARGV[a + 7]) end
+  if expires then set('expires_at', text(expires)); upkeep_by(expires) end
+  if state == 'scheduled' then set('due_at', text(start)); upkeep_by(start) end
+  if #fields > 0 then set('state', state) end
+  return { head = table.concat(words, ' ') .. '\n', options = '\n' .. ARGV[a + 8] .. '\n', fields = fields, state = state,
+    start = start and text(start), expires = expires and text(expires), batch = ARGV[a + 6], priority = ARGV[a + 1],
+    tenant = ARGV[a + 2], weight = tonumber(ARGV[a + 3]) or 1, move = 'none>' .. state .. ' submitted' }
 end
 local kinds = {}
 for i = 1, k do kinds[i] = kind(4 + (i - 1) * KIND) end
 local tasks = 4 + k * KIND
 
 local keys = {}
-for i = 1, n do keys[i] = task_key(ARGV[tasks + (i - 1) * TASK + 1]) end
+for i = 1, n do keys[i] = spec_key(ARGV[tasks + (i - 1) * TASK + 1]) end
 local all_new = n == 0 or redis.call('EXISTS', unpack(keys)) == 0
-local seen, reply, payloads, scheduled, expiring = {}, {}, {}, {}, {}
+local seen, reply, specs, scheduled, expiring = {}, {}, {}, {}, {}
 
-local function known(key, digest)
-  local t = redis.call('HMGET', key, 'state', 'digest')
-  local same = digest == '' or (t[2] or '') == digest
-  return (same and 'duplicate ' or 'conflict ') .. t[1]
+local function known(id, key, digest)
+  local before, state = seen[key], nil
+  if before then -- earlier in this very call
+    before, state = ARGV[before + 2], kinds[tonumber(ARGV[before])].state
+  else
+    before, state = string.match(redis.call('GETRANGE', key, 0, 4095), '^[^\n]*\n([^\n]*)'), (look(id))
+  end
+  local same = digest == '' or before == digest
+  return (same and 'duplicate ' or 'conflict ') .. state
 end
 
-local submitted, np = 0, 0
+local submitted, ns = 0, 0
 for i = 1, n do
   local a, key = tasks + (i - 1) * TASK, keys[i]
   local id, digest = ARGV[a + 1], ARGV[a + 2]
   if seen[key] or not all_new and redis.call('EXISTS', key) == 1 then
-    reply[i] = known(key, digest)
+    reply[i] = known(id, key, digest)
   elseif room <= submitted then
     reply[i] = 'full'
   else
-    seen[key] = true
+    seen[key] = a
     submitted = submitted + 1
     local of = kinds[tonumber(ARGV[a])]
-    local fields, k = of.fields, of.n
-    if digest == '' then
-      redis.call('HSET', key, unpack(fields, 1, k))
-    else
-      fields[k + 1], fields[k + 2] = 'digest', digest
-      redis.call('HSET', key, unpack(fields, 1, k + 2))
-    end
-    payloads[np + 1], payloads[np + 2] = payload_key(id), ARGV[a + 3]
-    np = np + 2
+    specs[ns + 1], specs[ns + 2] = key, of.head .. digest .. of.options .. ARGV[a + 3]
+    ns = ns + 2
+    if #of.fields > 0 then redis.call('HSET', task_key(id), unpack(of.fields)) end
     if of.start and of.state == 'scheduled' then
       scheduled[#scheduled + 1] = of.start
       scheduled[#scheduled + 1] = id
@@ -107,7 +108,7 @@ for i = 1, n do
   end
 end
 if submitted > 0 then count('submitted', submitted) end
-if #payloads > 0 then redis.call('MSET', unpack(payloads)) end
+if ns > 0 then redis.call('MSET', unpack(specs)) end
 if #scheduled > 0 then
   redis.call('ZADD', K.scheduled, unpack(scheduled))
   -- One waiting node must learn of the new moment; the others hear of it with their next beat.

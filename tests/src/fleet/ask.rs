@@ -87,10 +87,32 @@ impl Fleet {
         self.windlass(&["results", "--batch", batch]).ok().jsonl()
     }
 
-    /// A field of a task's record, straight from Redis.
+    /// A field of a task's record, straight from Redis. One that nothing befell has no record, and is pending.
     pub fn field(&self, queue: &str, id: &str, name: &str) -> Option<String> {
-        let key = self.queue_keys(queue).task(&TaskId::new(id).expect("a valid id"));
-        redis::cmd("HGET").arg(key).arg(name).query(&mut self.connection()).expect("a record can be read")
+        let (keys, id) = (self.queue_keys(queue), TaskId::new(id).expect("a valid id"));
+        let mut connection = self.connection();
+        let mut get = |name: &str| -> Option<String> {
+            redis::cmd("HGET")
+                .arg(keys.task(&id))
+                .arg(name)
+                .query(&mut connection)
+                .expect("a record can be read")
+        };
+        let word = match name {
+            "attempt" => Some(0),
+            "node" => Some(1),
+            "started_at" => Some(2),
+            _ => None,
+        };
+        if let Some(word) = word
+            && let Some(lease) = get("lease")
+        {
+            return lease.split(' ').nth(word).map(str::to_owned);
+        }
+        let value = get(name);
+        let spec: bool =
+            redis::cmd("EXISTS").arg(keys.spec(&id)).query(&mut connection).expect("a key can be looked for");
+        value.or_else(|| (name == "state" && spec).then(|| "pending".to_owned()))
     }
 
     /// Waits until a task is in a state.

@@ -49,10 +49,14 @@ fn a_doctor_finds_a_task_that_is_not_where_it_says() {
     let keys = fleet.queue_keys("default");
     let mut connection = fleet.connection();
     redis::cmd("ZREM").arg(keys.pending()).arg("t").exec(&mut connection).expect("Redis obeys");
-    let payload = keys.payload(&TaskId::new("u").expect("a valid id"));
-    redis::cmd("DEL").arg(payload).exec(&mut connection).expect("Redis obeys");
+    let spec = keys.spec(&TaskId::new("u").expect("a valid id"));
+    redis::cmd("DEL").arg(spec).exec(&mut connection).expect("Redis obeys");
     let output = fleet.windlass(&["doctor", "--verify"]).expect_code(1);
-    for says in ["t has state `pending` but is not there", "u has no payload", "append-only file is off"] {
+    for says in [
+        "t has state `pending` but is not there",
+        "u is in `pending` but has no record",
+        "append-only file is off",
+    ] {
         assert!(output.stdout.contains(says), "it does not say {says:?}: {output}");
     }
     assert_eq!(fleet.windlass(&["doctor"]).code, 0, "without --verify it does not look");

@@ -8,7 +8,7 @@ use crate::look::{assert_counters, lines, secs, text};
 
 enum Key {
     Task,
-    Payload,
+    Spec,
 }
 
 /// Spoils a waiting task with a command on one of its keys, and gives how it ended. Healthy tasks stand around it.
@@ -23,7 +23,7 @@ fn spoil(verb: &str, key: &Key, args: &[&str]) -> serde_json::Value {
     let keys = fleet.queue_keys("default");
     let key = match key {
         Key::Task => keys.task(&id),
-        Key::Payload => keys.payload(&id),
+        Key::Spec => keys.spec(&id),
     };
     redis::cmd(verb).arg(key).arg(args).exec(&mut fleet.connection()).expect("Redis obeys");
     fleet.windlass(&["resume", "default"]).ok();
@@ -52,32 +52,44 @@ fn assert_undecodable(task: &serde_json::Value, says: &str) {
 
 #[test]
 fn a_payload_that_is_no_json() {
-    assert_undecodable(&spoil("SET", &Key::Payload, &["{oops"]), "payload is not JSON");
+    assert_undecodable(
+        &spoil("SET", &Key::Spec, &["batch=b type=noop created_at=1\n\n\n{oops"]),
+        "payload is not JSON",
+    );
 }
 
 #[test]
 fn a_payload_that_is_gone() {
-    assert_undecodable(&spoil("DEL", &Key::Payload, &[]), "payload is gone");
+    assert_undecodable(
+        &spoil("SET", &Key::Spec, &["batch=b type=noop created_at=1\n\n\n"]),
+        "payload is gone",
+    );
 }
 
 #[test]
 fn a_type_that_is_gone() {
-    assert_undecodable(&spoil("HDEL", &Key::Task, &["type"]), "no field `type`");
+    assert_undecodable(&spoil("SET", &Key::Spec, &["batch=b created_at=1\n\n\n1"]), "no field `type`");
 }
 
 #[test]
 fn options_that_are_no_json() {
-    assert_undecodable(&spoil("HSET", &Key::Task, &["options", "{oops"]), "`options`");
+    assert_undecodable(
+        &spoil("SET", &Key::Spec, &["batch=b type=noop created_at=1\n\n{oops\n1"]),
+        "`options`",
+    );
 }
 
 #[test]
 fn a_priority_that_is_none() {
-    assert_undecodable(&spoil("HSET", &Key::Task, &["priority", "urgent"]), "`priority`");
+    assert_undecodable(
+        &spoil("SET", &Key::Spec, &["batch=b type=noop priority=urgent created_at=1\n\n\n1"]),
+        "`priority`",
+    );
 }
 
 #[test]
 fn an_attempt_that_is_no_number() {
-    let task = spoil("HSET", &Key::Task, &["attempt", "many"]);
+    let task = spoil("HSET", &Key::Task, &["state", "pending", "attempt", "many"]);
     assert_eq!(task["state"], "failed", "{task}");
 }
 

@@ -81,7 +81,7 @@ async fn a_place_without_a_record() {
         after(&["ZADD", "KEY:scheduled", "1", "ghost"]).await,
         ["ghost is in `scheduled` but has no record"]
     );
-    let faults = after(&["DEL", "KEY:task:pending"]).await;
+    let faults = after(&["DEL", "KEY:spec:pending"]).await;
     assert!(faults.contains(&"pending is in `pending` but has no record".to_owned()), "{faults:?}");
 }
 
@@ -91,7 +91,7 @@ async fn a_wrong_state() {
     for expected in [
         "pending has state `running` but is not there",
         "pending is in `pending` but its state is `running`",
-        "pending runs without attempt and node",
+        "pending runs without a lease",
     ] {
         assert!(faults.contains(&expected.to_owned()), "{faults:?}");
     }
@@ -101,9 +101,10 @@ async fn a_wrong_state() {
 
 #[tokio::test]
 async fn a_record_that_lacks_what_it_needs() {
-    assert_eq!(after(&["HDEL", "KEY:task:pending", "type"]).await, ["pending has no type"]);
-    assert_eq!(after(&["HDEL", "KEY:task:running", "node"]).await, ["running runs without attempt and node"]);
-    assert_eq!(after(&["DEL", "KEY:payload:pending"]).await, ["pending has no payload"]);
+    let nameless = after(&["SET", "KEY:spec:completed", "batch=b created_at=1\n\n\n1"]).await;
+    assert_eq!(nameless, ["completed has no type"]);
+    assert_eq!(after(&["HDEL", "KEY:task:running", "lease"]).await, ["running runs without a lease"]);
+    assert!(after(&["DEL", "KEY:spec:completed"]).await.contains(&"completed has no spec".to_owned()));
     assert_eq!(
         after(&["HDEL", "KEY:task:completed", "finished_at"]).await,
         ["completed is `completed` without finished_at"]
@@ -154,7 +155,7 @@ async fn a_broken_record_does_not_stop_the_others() {
     node.settle(completed("no-end", 1)).await;
     t.redis::<()>(&["HDEL", &t.key("task:no-end"), "finished_at"]).await;
     t.redis::<()>(&["HSET", &t.key("task:no-node"), "crashes", "2"]).await;
-    t.redis::<()>(&["HDEL", &t.key("task:no-node"), "node"]).await;
+    t.redis::<()>(&["HDEL", &t.key("task:no-node"), "lease"]).await;
     t.queue.cancel(&crate::draft::ids(&["no-node"])).await.unwrap();
     t.redis::<()>(&["HDEL", &t.key("task:no-node"), "cancel"]).await;
     t.pass_seconds(25 * 3600).await;

@@ -138,9 +138,12 @@ async fn an_id_without_a_record_is_dropped_and_costs_nobody_a_task() {
 #[tokio::test]
 async fn a_task_whose_payload_is_gone_is_given_out_with_its_fault() {
     let t = Scene::new().await;
+    let node = t.node("n1");
     t.submit([task("a")]).await;
-    t.redis::<()>(&["DEL", &t.key("payload:a")]).await;
-    let claimed = t.node("n1").claim(1).await.remove(0).task;
+    node.claim(1).await;
+    node.settle(interrupted("a", 1)).await;
+    t.redis::<()>(&["DEL", &t.key("spec:a")]).await;
+    let claimed = node.claim(1).await.remove(0).task;
     assert!(claimed.fault.is_some_and(|fault| fault.contains("payload")));
     assert_eq!(t.faults().await.len(), 1);
 }

@@ -46,7 +46,7 @@ async fn a_finished_task_is_forgotten_after_a_day_with_its_payload_and_its_entry
     upkeep(&t, &node).await;
     for name in ["done", "stopped", "late"] {
         assert!(t.find(name).await.is_none(), "{name} is still there");
-        assert_eq!(t.redis::<i64>(&["EXISTS", &t.key(&format!("payload:{name}"))]).await, 0);
+        assert_eq!(t.redis::<i64>(&["EXISTS", &t.key(&format!("spec:{name}"))]).await, 0);
     }
     assert_eq!(t.state("young").await, "completed");
     assert_eq!(t.redis::<i64>(&["XLEN", &t.key("finished")]).await, 1);
@@ -129,7 +129,7 @@ async fn the_dead_letter_is_kept_for_thirty_days() {
     t.pass_seconds(10 * DAY).await;
     upkeep(&t, &node).await;
     assert_eq!((t.state("old").await.as_str(), t.members("dead").await), ("none", vec!["young".to_owned()]));
-    assert_eq!(t.redis::<i64>(&["EXISTS", &t.key("payload:old")]).await, 0);
+    assert_eq!(t.redis::<i64>(&["EXISTS", &t.key("spec:old")]).await, 0);
     t.done().await;
 }
 

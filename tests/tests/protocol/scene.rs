@@ -136,7 +136,8 @@ impl Scene {
     /// A task's state, as a word; `none` without a record.
     pub(crate) async fn state(&self, name: &str) -> String {
         let state: Option<String> = self.redis(&["HGET", &self.key(&format!("task:{name}")), "state"]).await;
-        state.unwrap_or_else(|| "none".into())
+        let submitted: bool = self.redis(&["EXISTS", &self.key(&format!("spec:{name}"))]).await;
+        state.unwrap_or_else(|| if submitted { "pending" } else { "none" }.into())
     }
 
     /// Ids of one of the queue's sorted sets, in order.

@@ -47,6 +47,7 @@ impl Snapshot {
                 content.insert((short, "ttl".into()), "set".into());
             }
         }
+        let content = one_record(content);
         let seen = content.get(&("stats".to_owned(), "seen_at".to_owned()));
         let now = seen.and_then(|text| text.parse().ok()).unwrap_or(0.0);
         Self { content, now }
@@ -96,6 +97,66 @@ impl Snapshot {
             () => "later".into(),
         }
     }
+}
+
+/// A task's two keys, and what their absence says, as one record `task:ID` and its `payload:ID`.
+fn one_record(raw: Content) -> Content {
+    let mut content = Content::new();
+    let mut put = |id: &str, field: &str, value: &str| {
+        content.insert((format!("task:{id}"), field.to_owned()), value.to_owned());
+    };
+    for ((key, _), spec) in raw.iter().filter(|((key, _), _)| key.starts_with("spec:")) {
+        let id = &key["spec:".len()..];
+        let lines: Vec<&str> = spec.splitn(4, '\n').collect();
+        put(id, "state", "pending");
+        for (name, value) in lines[0].split(' ').filter_map(|word| word.split_once('=')) {
+            put(id, name, value);
+        }
+        for (name, line) in [("digest", 1), ("options", 2)] {
+            if let Some(value) = lines.get(line).filter(|value| !value.is_empty()) {
+                put(id, name, value);
+            }
+        }
+    }
+    for ((key, field), value) in raw.iter().filter(|((key, _), _)| key.starts_with("task:")) {
+        if field != "lease" {
+            put(&key["task:".len()..], field, value);
+        }
+    }
+    for ((key, _), lease) in
+        raw.iter().filter(|((key, field), _)| key.starts_with("task:") && field == "lease")
+    {
+        for (name, word) in ["attempt", "node", "started_at", "score"].into_iter().zip(lease.split(' ')) {
+            put(&key["task:".len()..], name, word);
+        }
+    }
+    for ((key, field), value) in raw {
+        match key.strip_prefix("spec:") {
+            Some(id) => {
+                let payload = value.splitn(4, '\n').nth(3).unwrap_or_default().to_owned();
+                content.insert((format!("payload:{id}"), String::new()), payload);
+            }
+            None if key.starts_with("task:") => {}
+            None => _ = content.insert((key, field), value),
+        }
+    }
+    let of =
+        |content: &Content, key: &str, field: &str| content.get(&(key.to_owned(), field.to_owned())).cloned();
+    let keys: BTreeSet<String> =
+        content.keys().map(|(key, _)| key.clone()).filter(|key| key.starts_with("task:")).collect();
+    for key in keys {
+        if of(&content, &key, "batch").is_some_and(|batch| batch.is_empty()) {
+            content.remove(&(key.clone(), "batch".to_owned()));
+        }
+        let state = of(&content, &key, "state").unwrap_or_default();
+        let usual = [("running", "claimed"), ("completed", "completed")];
+        if let Some((_, reason)) = usual.iter().find(|(usual, _)| *usual == state)
+            && of(&content, &key, "reason").is_none()
+        {
+            content.insert((key, "reason".to_owned()), (*reason).to_owned());
+        }
+    }
+    content
 }
 
 /// An entry of a stream is known by its content: its id is a moment.

@@ -19,7 +19,21 @@ local function shift_fields(key, names)
   end
 end
 for _, key in ipairs(redis.call('KEYS', prefix .. 'task:*')) do
-  shift_fields(key, { 'created_at', 'started_at', 'finished_at', 'due_at', 'expires_at', 'unknown_since' })
+  shift_fields(key, { 'started_at', 'finished_at', 'due_at', 'expires_at', 'unknown_since' })
+  local lease = redis.call('HGET', key, 'lease')
+  local attempt, node, started_at, rest = string.match(lease or '', '^(%d+) (%S+) (%d+) (.*)$')
+  if attempt then
+    local moved = string.format('%.0f', tonumber(started_at) - by)
+    redis.call('HSET', key, 'lease', attempt .. ' ' .. node .. ' ' .. moved .. ' ' .. rest)
+  end
+end
+for _, key in ipairs(redis.call('KEYS', prefix .. 'spec:*')) do
+  local spec = redis.call('GET', key)
+  local from, to, moment = string.find(spec, 'created_at=(%d+)')
+  if from then
+    local moved = 'created_at=' .. string.format('%.0f', tonumber(moment) - by)
+    redis.call('SET', key, string.sub(spec, 1, from - 1) .. moved .. string.sub(spec, to + 1))
+  end
 end
 for _, key in ipairs(redis.call('KEYS', prefix .. 'batch:*')) do shift_fields(key, { 'created_at' }) end
 shift_fields(prefix .. 'stats', { 'upkeep_at', 'recover_after' })

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     model::{Micros, Priority, QueueName, TaskId},
-    store::{Queue, Result, Store},
+    store::{Queue, Result, Store, spec},
 };
 
 /// A queue as it is printed.
@@ -102,13 +102,14 @@ impl Queue {
     async fn oldest(&self, now: Micros) -> Result<Option<u64>> {
         let mut pipeline = redis::pipe();
         for id in self.heads().await? {
-            pipeline.hget(self.keys.task(&id), "created_at");
+            pipeline.getrange(self.keys.spec(&id), 0, spec::HEAD);
         }
         if pipeline.is_empty() {
             return Ok(None);
         }
-        let created: Vec<Option<i64>> = self.store.pipeline(&pipeline).await?;
-        let oldest = created.into_iter().flatten().min();
+        let specs: Vec<Vec<u8>> = self.store.pipeline(&pipeline).await?;
+        let created = |spec: &Vec<u8>| spec::said(spec, "created_at")?.parse::<i64>().ok();
+        let oldest = specs.iter().filter_map(created).min();
         Ok(oldest.map(|at| u64::try_from(now.since(Micros(at)).as_millis()).unwrap_or(u64::MAX)))
     }
 

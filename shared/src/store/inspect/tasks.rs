@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     model::{State, TaskId, TaskRecord, TaskRef},
-    store::{Queue, Result, Store, packed, settle::pairs},
+    store::{Queue, Result, Store, packed, settle::pairs, spec},
 };
 
 /// One page of a listing.
@@ -22,7 +22,7 @@ impl Store {
         let mut pipeline = redis::pipe();
         for task in references {
             let keys = self.keys.queue(&task.queue);
-            pipeline.cmd("HGETALL").arg(keys.task(&task.id)).cmd("GET").arg(keys.payload(&task.id));
+            pipeline.cmd("HGETALL").arg(keys.task(&task.id)).cmd("GET").arg(keys.spec(&task.id));
         }
         if references.is_empty() {
             return Ok(Vec::new());
@@ -34,14 +34,12 @@ impl Store {
             let unexpected = |e: redis::ParsingError| super::super::StoreError::Unexpected(e.to_string());
             let fields: Vec<(Vec<u8>, Vec<u8>)> =
                 redis::from_redis_value(replies.next().unwrap_or(redis::Value::Nil)).map_err(unexpected)?;
-            let payload: Option<Vec<u8>> =
+            let spec: Option<Vec<u8>> =
                 redis::from_redis_value(replies.next().unwrap_or(redis::Value::Nil)).map_err(unexpected)?;
-            tasks.push((!fields.is_empty()).then(|| {
+            tasks.push((spec.is_some() || !fields.is_empty()).then(|| {
                 let flat =
                     fields.into_iter().flat_map(|(name, value)| [packed::text(name), packed::text(value)]);
-                let mut record = TaskRecord::from_fields(reference.clone(), pairs(flat));
-                record.payload = payload.map(packed::text).unwrap_or_default();
-                record
+                spec::record(reference.clone(), spec, pairs(flat))
             }));
         }
         Ok(tasks)

@@ -9,7 +9,7 @@ local K = {
 }
 local prefix = string.sub(KEYS[1], 1, -5)
 local function task_key(id) return prefix .. 'task:' .. id end
-local function payload_key(id) return prefix .. 'payload:' .. id end
+local function spec_key(id) return prefix .. 'spec:' .. id end
 local function parked_key(concurrency_key) return prefix .. 'parked:' .. concurrency_key end
 local function batch_key(batch) return prefix .. 'batch:' .. batch end
 local function batch_finished_key(batch) return prefix .. 'batch-finished:' .. batch end
@@ -107,16 +107,47 @@ local function take_turn(turn, weight)
   turn.start = start + TURN / weight
   return turn.base + start
 end
--- The score of a task that becomes pending for the first time, or anew.
-local function fresh_score(priority, tenant, weight)
-  return take_turn(turn_of(priority, tenant), tonumber(weight) or 1)
+-- A task is two keys. Its spec, written once, is what was submitted: a line of name=value, a line with the digest, a
+-- line with the options, and the payload. Its record, a hash, is what became of it: a task that nothing befell since it
+-- was submitted needs none, and is pending.
+local function spec_of(id)
+  local text, spec = redis.pcall('GETRANGE', spec_key(id), 0, 4095), {}
+  if type(text) ~= 'string' then return spec end -- a foreign value
+  for name, value in string.gmatch(string.match(text, '^[^\n]*'), '([%w_]+)=(%S+)') do spec[name] = value end
+  return spec
 end
--- The score of a task that comes back (retry, hand-back, recovery): its own, so it keeps its place.
--- It was claimed once, so its tag is at most V, unless V was set back to zero since.
-local function kept_score(score, priority, tenant, weight)
+-- While a task runs, and in its final state, `lease` tells its last attempt: number, node, start, score, batch. One that
+-- goes on otherwise has these as fields of their own, but for the batch.
+local LEASE = '^(%d+) (%S+) (%d+) (%S+) ?(%S*)'
+local function attempt_of(lease, attempt) return lease and string.match(lease, '^%d+') or attempt or '0' end
+-- Whether a lease is that of this attempt on this node.
+local function holds(lease, attempt, node)
+  return lease and string.find(lease, attempt .. ' ' .. node .. ' ', 1, true) == 1
+end
+-- A task's state, number of attempts, and further fields of its record. The state is nil if there is no such task.
+local function look(id, ...)
+  local t = redis.call('HMGET', task_key(id), 'state', 'lease', 'attempt', ...)
+  local state = t[1] or redis.call('EXISTS', spec_key(id)) == 1 and 'pending' or nil
+  return state, attempt_of(t[2], t[3]), unpack(t, 4, 3 + select('#', ...))
+end
+-- The batch that a task belongs to; one that left its batch says so in its record.
+local function batch_of(id, spec)
+  local left = redis.call('HGET', task_key(id), 'batch')
+  if left then return nil end
+  return (spec or spec_of(id)).batch
+end
+
+-- The score of a task that becomes pending for the first time, or anew.
+local function fresh_score(id, priority)
+  local spec = spec_of(id)
+  return take_turn(turn_of(priority or spec.priority, spec.tenant), tonumber(spec.weight) or 1)
+end
+-- The score of a task that comes back (retry, hand-back, recovery): its own, so it keeps its place, unless it was given
+-- another priority. It was claimed once, so its tag is at most V, unless V was set back to zero since.
+local function kept_score(id, score, priority)
   score = tonumber(score)
-  if not score then return fresh_score(priority, tenant, weight) end
-  local band = math.floor(score / WIDTH)
+  local band = score and math.floor(score / WIDTH)
+  if not score or priority and BAND[priority] ~= band then return fresh_score(id, priority) end
   if score - band * WIDTH > V[band] then return band * WIDTH + V[band] end
   return score
 end
@@ -164,20 +195,29 @@ local function unpark(id, concurrency_key)
   if concurrency_key then redis.call('ZREM', parked_key(concurrency_key), id) end
 end
 
+-- An attempt is over, and the task goes on: what the lease said stays as fields of its own, with `...`.
+local function end_lease(id, lease, ...)
+  local attempt, node, started_at, score = string.match(lease or '', LEASE)
+  redis.call('HDEL', task_key(id), 'lease')
+  redis.call('HSET', task_key(id), 'attempt', attempt or 0, 'node', node or '', 'started_at', started_at or 0, 'score', score or '',
+    ...)
+end
+
+-- For the log of finished tasks: those of a batch stand in the batch's own log, too.
+local function finished(to, id, batch)
+  if not batch then return append(finished_ids, to, id) end
+  count_in_batch(batch, to, 1)
+  append(finished_ids, 'batched', id)
+  append(list_of(finished_in_batch, batch), to, id)
+end
+
 -- A task reached a final state. `fields` are further pairs for its hash.
 local function finish(id, from, to, reason, attempt, batch, ...)
   redis.call('HSET', task_key(id), 'state', to, 'reason', reason, 'finished_at', now, ...)
   note(from, to, reason, id, attempt)
   count(to, 1)
   if to == 'failed' then dead_letters[#dead_letters + 1] = now; dead_letters[#dead_letters + 1] = id end
-  if batch then
-    count_in_batch(batch, to, 1)
-    append(finished_ids, 'batched', id)
-    finished_in_batch[batch] = finished_in_batch[batch] or {}
-    append(finished_in_batch[batch], to, id)
-  else
-    append(finished_ids, to, id)
-  end
+  finished(to, id, batch)
 end
 
 local function pairs_of(lists)

@@ -6,11 +6,11 @@ local function promote()
   if #due == 0 then return false end
   redis.call('ZREM', K.scheduled, unpack(due))
   for _, id in ipairs(due) do
-    local t = redis.call('HMGET', task_key(id), 'state', 'score', 'priority', 'tenant', 'weight', 'attempt')
+    local t = redis.call('HMGET', task_key(id), 'state', 'score', 'priority', 'attempt')
     if t[1] == 'scheduled' then
       redis.call('HSET', task_key(id), 'state', 'pending', 'reason', 'due')
-      note('scheduled', 'pending', 'due', id, t[6])
-      make_pending(id, kept_score(t[2], t[3], t[4], t[5]))
+      note('scheduled', 'pending', 'due', id, t[4])
+      make_pending(id, kept_score(id, t[2], t[3]))
     end
   end
   flush_pending()
@@ -23,14 +23,14 @@ local function expire()
   if #old == 0 then return false end
   redis.call('ZREM', K.expiring, unpack(old))
   for _, id in ipairs(old) do
-    local t = redis.call('HMGET', task_key(id), 'state', 'attempt', 'batch', 'concurrency_key', 'expires_at')
+    local t = redis.call('HMGET', task_key(id), 'state', 'attempt', 'concurrency_key', 'expires_at')
     local place = PLACE[t[1] or '']
     -- The entry may be of an earlier life: a retry has no expiry, and a purged id may have been submitted anew.
-    if place and t[5] and tonumber(t[5]) <= now then
+    if place and t[4] and tonumber(t[4]) <= now then
       redis.call('ZREM', place, id)
-      if t[1] == 'parked' then unpark(id, t[4]) end
-      if t[1] == 'pending' then pass_on(t[4]) end
-      finish(id, t[1], 'expired', 'expired', t[2], t[3])
+      if t[1] == 'parked' then unpark(id, t[3]) end
+      if t[1] == 'pending' then pass_on(t[3]) end
+      finish(id, t[1], 'expired', 'expired', t[2], batch_of(id))
     end
   end
   return #old == STEP
@@ -43,23 +43,23 @@ local function recover(max_crashes)
   if #lost == 0 then return false end
   redis.call('ZREM', K.running, unpack(lost))
   for _, id in ipairs(lost) do
-    local t = redis.call('HMGET', task_key(id), 'state', 'attempt', 'batch', 'concurrency_key', 'cancel', 'crashes',
-      'score', 'priority', 'tenant', 'weight', 'node')
+    local t = redis.call('HMGET', task_key(id), 'state', 'lease', 'concurrency_key', 'cancel', 'crashes', 'priority')
     if t[1] == 'running' then
-      local crashes = (tonumber(t[6]) or 0) + 1
+      local attempt, node, started_at, score = string.match(t[2] or '', LEASE)
+      local crashes = (tonumber(t[5]) or 0) + 1
       count('recovered', 1)
-      if t[4] then release_key(t[4]) end
-      if t[5] then
-        finish(id, 'running', 'cancelled', 'cancelled', t[2], t[3], 'crashes', crashes)
+      if t[3] then release_key(t[3]) end
+      if t[4] then
+        finish(id, 'running', 'cancelled', 'cancelled', attempt, batch_of(id), 'crashes', crashes)
       elseif crashes >= max_crashes then
-        local message = 'its lease ran out ' .. crashes .. ' times, last on node ' .. (t[11] or '?')
+        local message = 'its lease ran out ' .. crashes .. ' times, last on node ' .. (node or '?')
           .. '; it probably kills the nodes that run it'
-        finish(id, 'running', 'failed', 'crashed', t[2], t[3], 'crashes', crashes,
+        finish(id, 'running', 'failed', 'crashed', attempt, batch_of(id), 'crashes', crashes,
           'error', cjson.encode({ class = 'crashed', message = message }))
       else
-        redis.call('HSET', task_key(id), 'state', 'pending', 'reason', 'lease_expired', 'crashes', crashes)
-        note('running', 'pending', 'lease_expired', id, t[2])
-        make_pending(id, kept_score(t[7], t[8], t[9], t[10]))
+        end_lease(id, t[2], 'state', 'pending', 'reason', 'lease_expired', 'crashes', crashes)
+        note('running', 'pending', 'lease_expired', id, attempt)
+        make_pending(id, kept_score(id, score, t[6]))
       end
     end
   end
@@ -70,11 +70,11 @@ end
 local function forget(state, ids)
   local gone = {}
   for id in string.gmatch(ids, '%S+') do
-    local t = redis.call('HMGET', task_key(id), 'state', 'attempt', 'finished_at')
-    if t[1] == state and (tonumber(t[3]) or 0) <= now - (tonumber(meta[5]) or DAY) then
+    local t = redis.call('HMGET', task_key(id), 'state', 'lease', 'attempt', 'finished_at')
+    if t[1] == state and (tonumber(t[4]) or 0) <= now - (tonumber(meta[5]) or DAY) then
       gone[#gone + 1] = task_key(id)
-      gone[#gone + 1] = payload_key(id)
-      note(state, 'none', 'forgotten', id, t[2])
+      gone[#gone + 1] = spec_key(id)
+      note(state, 'none', 'forgotten', id, attempt_of(t[2], t[3]))
     end
   end
   if #gone > 0 then redis.call('UNLINK', unpack(gone)) end
@@ -82,8 +82,8 @@ end
 -- A failed task outlives its batch and goes on alone: a later batch of the same name must not count it.
 local function leave_batch(batch, ids)
   for id in string.gmatch(ids, '%S+') do
-    local t = redis.call('HMGET', task_key(id), 'state', 'batch')
-    if t[1] == 'failed' and t[2] == batch then redis.call('HDEL', task_key(id), 'batch') end
+    local state = redis.call('HGET', task_key(id), 'state')
+    if state == 'failed' and batch_of(id) == batch then redis.call('HSET', task_key(id), 'batch', '') end
   end
 end
 local function forget_entry(stream, entry, batch)
@@ -125,7 +125,7 @@ local function sweep_dead()
   local gone = {}
   for _, id in ipairs(old) do
     gone[#gone + 1] = task_key(id)
-    gone[#gone + 1] = payload_key(id)
+    gone[#gone + 1] = spec_key(id)
     note('failed', 'none', 'forgotten', id)
   end
   redis.call('ZREM', K.dead, unpack(old))
