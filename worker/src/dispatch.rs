@@ -26,7 +26,7 @@ use crate::{
 const MOST_PER_CALL: usize = 100;
 /// Calls in flight for a queue.
 const CALLS: usize = 3;
-/// A further call goes out while another is in flight only if it settles or claims so many.
+/// A further call goes out while another is in flight only if it settles so many, or claims so many of plenty.
 const WORTH_A_CALL: usize = MOST_PER_CALL / 2;
 
 /// What the dispatcher knows of a queue.
@@ -34,6 +34,8 @@ const WORTH_A_CALL: usize = MOST_PER_CALL / 2;
 struct Lane {
     /// A claim may find something.
     work: bool,
+    /// The last claim found all that it asked for.
+    plenty: bool,
     /// When something falls due.
     due: Option<Instant>,
     /// Slots granted and not used yet.
@@ -49,9 +51,12 @@ struct Lane {
 impl Lane {
     /// Which of the calls goes out now, if any has enough to say.
     fn next_call(&self) -> Option<usize> {
-        let most = self.credit.max(self.ready.len());
-        let worth = if self.is_silent() { 1 } else { WORTH_A_CALL };
-        (most >= worth).then(|| self.in_flight.iter().position(Option::is_none)).flatten()
+        let worth = if self.is_silent() {
+            self.credit > 0 || !self.ready.is_empty()
+        } else {
+            self.ready.len() >= WORTH_A_CALL || (self.plenty && self.credit >= WORTH_A_CALL)
+        };
+        worth.then(|| self.in_flight.iter().position(Option::is_none)).flatten()
     }
 
     fn is_silent(&self) -> bool {
@@ -195,6 +200,9 @@ impl Dispatcher {
         }
         let lane = &mut self.lanes[index];
         lane.in_flight[call] = None;
+        if want > 0 {
+            lane.plenty = answer.claimed.len() == want;
+        }
         if answer.claimed.len() < want {
             lane.work = false;
             lane.credit = 0;

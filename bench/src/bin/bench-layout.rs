@@ -1,5 +1,5 @@
 //! What a layout of a task's record costs: bytes in Redis and Redis CPU, queued and finished
-//! (docs/decisions/0001-record-layout.md). `make bench-layout`; JSON Lines on stdout.
+//! (docs/decisions/0001-record-layout.md, 0014-spec-and-record.md). `make bench-layout`; JSON Lines on stdout.
 //!
 //! Three scripts a layout, each on 250 tasks a call, as the real ones are: submit, claim, settle. The figures are
 //! those of the layout alone: no order, no events, no batches.
@@ -42,6 +42,21 @@ const SPLIT_CLAIM: &str = "local p, g = redis.call('ZPOPMIN', 'wl:{q}:pending', 
     redis.call('HSET', k, 'state', 'running', 'attempt', 1, 'node', 'n-4kq2x9d0tz', 'started_at', now, 'score', p[i + 1]) \
     z[#z + 1] = now z[#z + 1] = p[i] end redis.call('MGET', unpack(g)) redis.call('ZADD', 'wl:{q}:running', unpack(z))";
 
+const SPEC_SUBMIT: &str = "local m, head = {}, 'type=noop created_at=' .. string.format('%d', now) .. '\\n\\n\\n' \
+    for i = 1, n do local id = ARGV[1] .. i m[#m + 1] = 'wl:{q}:spec:' .. id m[#m + 1] = head .. ARGV[i + 1] \
+    z[#z + 1] = now + i z[#z + 1] = id end \
+    redis.call('MSET', unpack(m)) redis.call('ZADD', 'wl:{q}:pending', unpack(z))";
+const SPEC_CLAIM: &str = "local p, g = redis.call('ZPOPMIN', 'wl:{q}:pending', n), {} \
+    local lease = '1 n-4kq2x9d0tz ' .. string.format('%d', now) .. ' ' for i = 1, #p, 2 do \
+    redis.call('HSET', 'wl:{q}:task:' .. p[i], 'state', 'running', 'lease', lease .. p[i + 1]) \
+    g[#g + 1] = 'wl:{q}:spec:' .. p[i] z[#z + 1] = now z[#z + 1] = p[i] end \
+    redis.call('MGET', unpack(g)) redis.call('ZADD', 'wl:{q}:running', unpack(z))";
+const SPEC_SETTLE: &str = "local p = redis.call('ZRANGE', 'wl:{q}:running', 0, n - 1) \
+    redis.call('ZREM', 'wl:{q}:running', unpack(p)) for i = 1, #p do local k = 'wl:{q}:task:' .. p[i] \
+    redis.call('HMGET', k, 'state', 'lease', 'concurrency_key', 'reason') \
+    redis.call('HSET', k, 'state', 'completed', 'result', '{\"ok\":true,\"n\":12345}', 'finished_at', now) end \
+    redis.call('XADD', 'wl:{q}:finished', '*', 'completed', table.concat(p, ' '))";
+
 macro_rules! settle {
     ($each:literal, $after:literal) => {
         concat!(
@@ -55,7 +70,7 @@ macro_rules! settle {
     };
 }
 
-const LAYOUTS: [Layout; 3] = [
+const LAYOUTS: [Layout; 4] = [
     Layout {
         name: "one hash, payload inside, EXPIRE",
         submit: ONE_HASH_SUBMIT,
@@ -72,10 +87,16 @@ const LAYOUTS: [Layout; 3] = [
         ),
     },
     Layout {
-        name: "small hash and a payload string, finished log (chosen)",
+        name: "small hash and a payload string, finished log",
         submit: SPLIT_SUBMIT,
         claim: SPLIT_CLAIM,
         settle: settle!("", "redis.call('XADD', 'wl:{q}:finished', '*', 'completed', table.concat(p, ' '))"),
+    },
+    Layout {
+        name: "a string of what was submitted, a hash once something happens, finished log (chosen)",
+        submit: SPEC_SUBMIT,
+        claim: SPEC_CLAIM,
+        settle: SPEC_SETTLE,
     },
 ];
 
