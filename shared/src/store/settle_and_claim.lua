@@ -177,8 +177,10 @@ local function claim()
   local until_text, first = text(now + lease), '1' .. now_and_after
   for _ = 1, 4 do
     if want <= #claimed then break end
-    local popped = redis.call('ZPOPMIN', K.pending, want - #claimed)
+    local asked, before = want - #claimed, #claimed
+    local popped = redis.call('ZPOPMIN', K.pending, asked)
     if #popped == 0 then break end
+    something_waits = false
     local keys = {}
     for i = 1, #popped, 2 do keys[#keys + 1] = spec_key(popped[i]) end
     local specs = redis.call('MGET', unpack(keys))
@@ -212,6 +214,8 @@ local function claim()
         leases[2 * k - 1], leases[2 * k] = until_text, id
       end
     end
+    -- Fewer than asked for, and all of them good: nothing waits any more.
+    if #popped < 2 * asked and 2 * (#claimed - before) == #popped then break end
   end
   if #leases > 0 then
     redis.call('ZADD', K.running, unpack(leases))

@@ -10,7 +10,6 @@
 -- cost   about 12 commands a call, and 1 for each task that has a start, an expiry or a concurrency key
 -- At maxmemory it is refused before it changed anything: its first write is no freeing command.
 
-redis.call('HSET', K.stats, 'seen_at', now)
 local n, k = tonumber(ARGV[2]), tonumber(ARGV[3])
 local KIND, TASK = 9, 4
 

@@ -153,8 +153,12 @@ local function kept_score(id, score, priority)
 end
 
 local to_pending, to_pending_n = {}, 0
+local something_waits = false -- for certain: a script that claims takes it back
 local function flush_pending()
-  if to_pending_n > 0 then redis.call('ZADD', K.pending, unpack(to_pending, 1, to_pending_n)) end
+  if to_pending_n > 0 then
+    redis.call('ZADD', K.pending, unpack(to_pending, 1, to_pending_n))
+    something_waits = true
+  end
   to_pending_n = 0
 end
 local function make_pending(id, score)
@@ -277,7 +281,7 @@ local function commit(by)
     redis.call('XADD', K.events, 'MAXLEN', '~', tonumber(meta[8]) or 2000, '*', 'by', by, unpack(told))
   end
   -- The doorbell holds one mark at most, and wakes one waiting node, which wakes the next if it leaves work behind.
-  if ring and not paused and redis.call('ZCARD', K.pending) > 0
+  if ring and not paused and (something_waits or redis.call('ZCARD', K.pending) > 0)
     and not (concurrency and redis.call('ZCARD', K.running) >= concurrency) then
     redis.call('ZADD', K.bell, 0, 'ring')
   end
