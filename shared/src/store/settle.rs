@@ -130,7 +130,7 @@ impl Queue {
         let fields: Vec<Vec<u8>> =
             parts.next().and_then(|fields| redis::from_redis_value(fields).ok()).unwrap_or_default();
         let reference = TaskRef { queue: self.name.clone(), id };
-        let mut task = spec::record(reference, Some(spec), pairs(fields.into_iter().map(packed::text)));
+        let mut task = spec::record(reference, Some(&spec), pairs(fields.into_iter().map(packed::text)));
         match attempt.parse() {
             Ok(attempt) => task.attempt = attempt,
             Err(_) => _ = task.fault.get_or_insert_with(|| format!("its attempt {attempt:?} is no number")),

@@ -7,7 +7,7 @@ use super::packed;
 use crate::model::{State, TaskRecord, TaskRef};
 
 /// Reads both. Never fails: what cannot be read is told in the record's `fault`.
-pub(super) fn record(reference: TaskRef, spec: Option<Vec<u8>>, fields: Vec<(String, String)>) -> TaskRecord {
+pub(super) fn record(reference: TaskRef, spec: Option<&[u8]>, fields: Vec<(String, String)>) -> TaskRecord {
     let (mut all, payload) = spec.map(read).unwrap_or_default();
     // What the record says goes before what was submitted, and the lease before what is left of an earlier one.
     let mut lease = Vec::new();
@@ -31,7 +31,7 @@ pub(super) fn record(reference: TaskRef, spec: Option<Vec<u8>>, fields: Vec<(Str
 }
 
 /// Names with their values, and the payload.
-fn read(spec: Vec<u8>) -> (Vec<(String, String)>, String) {
+fn read(spec: &[u8]) -> (Vec<(String, String)>, String) {
     let mut lines = spec.splitn(4, |byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();
     let (head, _digest, options, payload) = (line(), line(), line(), line());

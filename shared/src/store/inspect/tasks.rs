@@ -39,7 +39,7 @@ impl Store {
             tasks.push((spec.is_some() || !fields.is_empty()).then(|| {
                 let flat =
                     fields.into_iter().flat_map(|(name, value)| [packed::text(name), packed::text(value)]);
-                spec::record(reference.clone(), spec, pairs(flat))
+                spec::record(reference.clone(), spec.as_deref(), pairs(flat))
             }));
         }
         Ok(tasks)
