@@ -50,3 +50,15 @@ fn the_programs_are_no_larger_than_allowed() {
         hold(what, loaded_bytes(program) as f64 / 1e6);
     }
 }
+
+/// The engine is given only what is listed; a package that is missing there ends the build of the images.
+#[test]
+fn every_package_goes_into_the_images_build() {
+    let listed = include_str!("../../../.dockerignore");
+    let workspace = include_str!("../../../Cargo.toml");
+    let members = workspace.lines().find(|line| line.starts_with("members = ")).expect("a workspace");
+    for member in members.split('"').skip(1).step_by(2) {
+        let folder = member.split('/').next().unwrap_or_default();
+        assert!(listed.lines().any(|line| line == format!("!{folder}")), ".dockerignore leaves {folder} out");
+    }
+}
