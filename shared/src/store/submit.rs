@@ -81,7 +81,8 @@ impl<'a> Kind<'a> {
         }
         out.write_arg(self.batch.as_bytes());
         out.write_arg(self.concurrency_key.as_bytes());
-        out.write_arg(self.options.as_bytes());
+        // One line of the spec. What people attached may be laid out over several; in JSON that is mere space.
+        out.write_arg(self.options.replace('\n', " ").as_bytes());
     }
 }
 

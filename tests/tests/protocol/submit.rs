@@ -208,17 +208,19 @@ async fn a_batch_counts_what_was_accepted() {
 #[tokio::test]
 async fn what_was_submitted_is_what_the_node_gets() {
     let t = Scene::new().await;
-    let options = r#"{"timeout_ms":5000,"max_attempts":4,"metadata":{"who":"me"}}"#;
-    let draft =
-        task("a").payload(r#"{"text":"grüße\n"}"#).priority(Priority::High).tenant("acme", 3).key("k");
+    // JSON may be laid out over several lines, with empty ones.
+    let options = "{\"timeout_ms\":5000,\"max_attempts\":4,\"metadata\":{\n\n  \"who\": \"me\"\n}}";
+    let payload = "{\n\n  \"text\": \"grüße\\n\"\n}";
+    let draft = task("a").payload(payload).priority(Priority::High).tenant("acme", 3).key("k");
     t.submit([draft.batch("b").options(options)]).await;
     let claimed = t.node("n1").claim(1).await.remove(0).task;
     assert_eq!(claimed.fault, None);
-    assert_eq!((claimed.payload.as_str(), claimed.task_type.as_str()), (r#"{"text":"grüße\n"}"#, "noop"));
+    assert_eq!((claimed.payload.as_str(), claimed.task_type.as_str()), (payload, "noop"));
     assert_eq!((claimed.priority, claimed.tenant.as_deref()), (Priority::High, Some("acme")));
     assert_eq!((claimed.batch.as_deref(), claimed.concurrency_key.as_deref()), (Some("b"), Some("k")));
     assert_eq!((claimed.attempt, claimed.node.as_deref()), (1, Some("n1")));
     assert_eq!((claimed.options.timeout_ms, claimed.options.max_attempts), (Some(5000), Some(4)));
+    assert!(claimed.options.metadata.is_some_and(|metadata| metadata.get().contains(r#""who": "me""#)));
     assert_eq!(claimed.created_at, t.record("a").await.created_at);
     assert_eq!(claimed.started_at, t.record("a").await.started_at);
     t.done().await;

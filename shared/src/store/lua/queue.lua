@@ -1,6 +1,6 @@
 -- What every script of a queue begins with: names for KEYS, Redis's clock, the queue's figures, and the helpers
 -- that move tasks. A script calls helpers, then commit() once. All times are microseconds of Redis's clock.
--- Numbers that may exceed 14 digits are passed to Redis as numbers, never joined into text.
+-- Numbers that may exceed 14 digits are passed to Redis as numbers or through text(), never joined into words by Lua.
 
 local K = {
   meta = KEYS[1], stats = KEYS[2], pending = KEYS[3], running = KEYS[4], scheduled = KEYS[5],
