@@ -118,6 +118,8 @@ pub struct Ask<'a> {
     /// When the reservation lapses.
     #[serde(serialize_with = "as_micros")]
     pub hold: Duration,
+    /// It is made now or not at all: it neither stands in line nor comes back.
+    pub once: bool,
     /// The longest wait that the caller spends in its slot.
     #[serde(serialize_with = "as_micros")]
     pub slot_wait: Duration,

@@ -44,6 +44,7 @@ pub(crate) async fn call(store: &Store, call: &Call<'_>) -> bool {
     };
     let ask = Ask {
         call: id.as_str(),
+        once: false,
         hold: Duration::from_mins(1),
         slot_wait: Duration::ZERO,
         rank: 2,

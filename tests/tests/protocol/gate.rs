@@ -77,6 +77,7 @@ fn new_call() -> String {
 fn ask<'a>(call: &'a str, models: &'a [AskModel]) -> Ask<'a> {
     Ask {
         call,
+        once: false,
         hold: Duration::from_mins(1),
         slot_wait: Duration::from_secs(2),
         rank: 2,

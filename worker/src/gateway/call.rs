@@ -311,6 +311,7 @@ impl<'a> Run<'a> {
         let ask = Ask {
             call: id,
             hold: longest.map(hold).max().unwrap_or(Duration::from_mins(10)),
+            once: false,
             slot_wait: self.gateway.settings.slot_wait.saturating_sub(self.waited),
             rank: who.rank,
             asked: self.asked,

@@ -88,6 +88,7 @@ impl Gateway {
         let ask = Ask {
             call: &id,
             hold: hold(served),
+            once: true,
             slot_wait: Duration::ZERO,
             rank: who.rank,
             asked: 0,

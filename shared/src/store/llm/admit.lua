@@ -3,6 +3,7 @@
 -- ARGV   one JSON object:
 --        call       id of this call; new once it was let through, or once a reply was lost
 --        hold       us after which the reservation lapses
+--        once       the call is made now or not at all
 --        slot_wait  longest wait, us, that the caller spends in its slot
 --        rank       0 (critical) to 3 (low); asked: ms at which the call was first asked about, 0 the first time
 --        returning  the task waited before and gave its slot back; waiting: scope at which the call stands in line
@@ -260,7 +261,8 @@ for index, m in ipairs(ask.models) do
   end
 end
 
-if not best then return { 'refused', skipped } end
+-- Nobody comes back for a call that is made now or never: it takes no place in line.
+if not best or ask.once then return { 'refused', skipped } end
 if best.us <= ask.slot_wait then
   if best.item then
     -- Stands in line, until a moment after it was told to come back. A line is no longer than anybody waits in it.

@@ -38,6 +38,21 @@ async fn tasks_that_give_their_slots_back_are_spread_at_the_rate_of_the_limit() 
     t.done().await;
 }
 
+/// A comparison for the cache is made now or never: no room is kept for its return.
+#[tokio::test]
+async fn a_call_that_is_made_once_or_not_at_all_keeps_no_place() {
+    let (t, gate) = drained().await;
+    let models = [requests(60)];
+    let before = t.words("buckets", "model:p/m").await[8..].to_vec();
+    let call = new_call();
+    let answer = gate.admit(&Ask { once: true, ..ask(&call, &models) }).await.unwrap();
+    assert!(matches!(answer, Admission::Refused(_)), "{answer:?}");
+    assert_eq!(t.words("buckets", "model:p/m").await[8..], before);
+    let line: u32 = t.redis(&["ZCARD", &t.gate_key("waiting:model:p/m")]).await;
+    assert_eq!(line, 0);
+    t.done().await;
+}
+
 #[tokio::test]
 async fn each_rank_is_spread_by_itself_behind_the_more_urgent() {
     let (t, gate) = drained().await;
