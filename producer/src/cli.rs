@@ -421,6 +421,9 @@ pub(crate) struct QueueSet {
     /// Entries that the event log keeps
     #[arg(long, value_name = "N")]
     pub(crate) events: Option<String>,
+    /// Divide the queue, which must be empty, for good: over so many hash slots, and so over the nodes of a cluster
+    #[arg(long, value_name = "N")]
+    pub(crate) partitions: Option<u16>,
 }
 
 #[derive(Debug, Args)]

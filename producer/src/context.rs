@@ -64,7 +64,7 @@ impl Context {
     /// Connects, and refuses a Redis that Windlass must not be used on.
     pub(crate) async fn store(&self) -> Done<Store> {
         let store = self.connect().open().await?;
-        store.server().await?.check(self.config.redis.allow_eviction)?;
+        store.check_servers(self.config.redis.allow_eviction).await?;
         store.agree_on_protocol().await?;
         Ok(store)
     }

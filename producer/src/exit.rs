@@ -63,7 +63,10 @@ pub(crate) fn tell(failure: &Failure) -> ExitCode {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::Redis(error)
+        match error {
+            StoreError::Impossible(why) => Self::Refused(why),
+            error => Self::Redis(error),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use windlass_shared::{model::Namespace, store::Keys};
 
 use crate::{
+    cluster,
     process::{Process, until},
     redis::RedisServer,
 };
@@ -42,19 +43,32 @@ pub struct FleetOptions<'a> {
     pub env: &'a [(&'a str, &'a str)],
     /// Further arguments of the Redis server.
     pub redis: &'a [&'a str],
+    /// A cluster of so many primaries instead of one server.
+    pub primaries: usize,
 }
 
 impl Default for FleetOptions<'_> {
     fn default() -> Self {
-        Self { workers: 1, concurrency: 4, lease: "3s", args: &[], config: "", env: &[], redis: &[] }
+        Self {
+            workers: 1,
+            concurrency: 4,
+            lease: "3s",
+            args: &[],
+            config: "",
+            env: &[],
+            redis: &[],
+            primaries: 0,
+        }
     }
 }
 
 /// A Redis and some workers. Everything ends with it.
 #[derive(Debug)]
 pub struct Fleet {
-    /// Its Redis.
+    /// Its Redis; of a cluster, the first primary.
     pub redis: RedisServer,
+    /// The other primaries of a cluster.
+    pub others: Vec<RedisServer>,
     workers: Vec<Process>,
     concurrency: usize,
     lease: String,
@@ -71,8 +85,13 @@ impl Fleet {
         if !options.config.is_empty() {
             fs::write(dir.path().join("windlass.toml"), options.config).expect("a file can be written");
         }
+        let mut others = match options.primaries {
+            0 => vec![RedisServer::with_args(options.redis)],
+            primaries => cluster::start(primaries),
+        };
         let mut fleet = Self {
-            redis: RedisServer::with_args(options.redis),
+            redis: others.remove(0),
+            others,
             workers: Vec::new(),
             concurrency: options.concurrency,
             lease: options.lease.to_owned(),

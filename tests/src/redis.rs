@@ -54,6 +54,14 @@ impl RedisServer {
         panic!("no server came up on {PORTS_TRIED} ports; the last one said:\n{}", server.log());
     }
 
+    /// A node of a cluster that is still to be formed, and the port on which it speaks to the others.
+    pub fn cluster_node() -> (Self, u16) {
+        let bus = free_port();
+        let port = bus.to_string();
+        let args = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", &port];
+        (Self::with_args(&args), bus)
+    }
+
     /// Kills it (`SIGKILL`), as a power cut would. Without an append-only file it forgets everything.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -1,10 +1,10 @@
-//! The dispatcher: grants free slots to queues by weight, claims for them, starts attempts, and settles what ended.
+//! The dispatcher: grants free slots to queues by weight, and to a queue's partitions in turn, claims for them, starts attempts, and settles what ended.
 //!
 //! A slot is free as soon as its executor ends. What ends while a call is in flight goes with the next one, so batches
 //! form by themselves under load and a lone result goes out at once. Where there is much to say, a few calls are in
 //! flight, so that Redis and this node do not wait for each other.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -12,26 +12,28 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use windlass_shared::{
-    model::{TaskRef, id::new_id},
-    store::{Claimed, Queue, Settle, SettleAndClaim, Settled, SettledAndClaimed},
+    model::{QueueName, TaskId, id::new_id},
+    store::{Claimed, Settle, SettleAndClaim, Settled, SettledAndClaimed},
 };
 
 use crate::{
     attempt,
     executor::Progress,
-    node::{Hint, Node, Phase},
+    node::{Hint, Node, Phase, Served},
 };
 
 /// Settled or claimed in one call at the most, so that Redis is never busy with it for long.
 const MOST_PER_CALL: usize = 100;
-/// Calls in flight for a queue.
+/// Calls in flight for a partition.
 const CALLS: usize = 3;
+/// Slots that one of several partitions is granted in a row, so that its calls stay worth their while.
+const IN_A_ROW: usize = 32;
 /// A further call goes out while another is in flight only if it settles so many, or claims so many of plenty.
 const WORTH_A_CALL: usize = MOST_PER_CALL / 2;
 
-/// What the dispatcher knows of a queue.
-#[derive(Default)]
+/// What the dispatcher knows of a partition.
 struct Lane {
+    served: Arc<Served>,
     /// A claim may find something.
     work: bool,
     /// The last claim found all that it asked for.
@@ -49,6 +51,19 @@ struct Lane {
 }
 
 impl Lane {
+    fn new(served: Arc<Served>) -> Self {
+        Self {
+            served,
+            work: true,
+            plenty: false,
+            due: None,
+            credit: 0,
+            ready: Vec::new(),
+            in_flight: [None; CALLS],
+            turn: 0,
+        }
+    }
+
     /// Which of the calls goes out now, if any has enough to say.
     fn next_call(&self) -> Option<usize> {
         let worth = if self.is_silent() {
@@ -78,10 +93,10 @@ struct Reply {
     answer: SettledAndClaimed,
 }
 
-/// An attempt that ended: its queue's lane, the task, and what to tell Redis.
+/// An attempt that ended: its partition's lane, the task, and what to tell Redis.
 struct Ended {
     lane: usize,
-    task: TaskRef,
+    task: TaskId,
     attempt: u32,
     settle: Option<Settle>,
 }
@@ -96,14 +111,15 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     pub(crate) fn new(node: Arc<Node>) -> Self {
-        let lanes = node.served.iter().map(|_| Lane { work: true, ..Lane::default() }).collect();
-        Self { node, lanes, executing: 0, ended: mpsc::unbounded_channel(), calls: FuturesUnordered::new() }
+        let ended = mpsc::unbounded_channel();
+        Self { node, lanes: Vec::new(), executing: 0, ended, calls: FuturesUnordered::new() }
     }
 
     /// Runs until the node leaves and everything it held is settled.
     pub(crate) async fn run(mut self, mut hints: mpsc::UnboundedReceiver<Hint>) {
         let node = Arc::clone(&self.node);
-        let mut phase = node.phase.subscribe();
+        let (mut phase, mut served) = (node.phase.subscribe(), node.served.subscribe());
+        served.mark_changed();
         loop {
             self.grant();
             self.call();
@@ -118,6 +134,7 @@ impl Dispatcher {
                 Some(hint) = hints.recv() => self.take_hint(&hint),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.take_due(),
                 _ = phase.changed() => {}
+                Ok(()) = served.changed() => self.take_served(&served.borrow_and_update()),
             }
             while let Ok(ended) = self.ended.1.try_recv() {
                 self.take_ended(ended);
@@ -139,38 +156,64 @@ impl Dispatcher {
         self.node.limits.concurrency.saturating_sub(self.executing + promised)
     }
 
+    fn take_served(&mut self, served: &[Arc<Served>]) {
+        self.lanes.extend(served.iter().skip(self.lanes.len()).cloned().map(Lane::new));
+    }
+
     /// Grants each free slot to the queue whose turn it is, among those that may have work.
     fn grant(&mut self) {
         if self.node.phase() != Phase::Active {
             self.lanes.iter_mut().for_each(|lane| lane.credit = 0);
             return;
         }
-        for _ in 0..self.free() {
-            let total: i64 = self.weights().map(|(_, weight)| weight).sum();
-            let weights: Vec<_> = self.weights().collect();
-            for (index, weight) in weights {
-                self.lanes[index].turn += weight;
+        let mut free = self.free();
+        if free == 0 {
+            return;
+        }
+        let weights = self.weights();
+        if let [(only, _)] = weights[..] {
+            self.lanes[only].credit += free;
+            return;
+        }
+        let total: i64 = weights.iter().map(|(_, weight)| weight).sum();
+        while free > 0 {
+            for (index, weight) in &weights {
+                self.lanes[*index].turn += weight;
             }
-            let Some(next) =
-                (0..self.lanes.len()).filter(|i| self.lanes[*i].work).max_by_key(|i| self.lanes[*i].turn)
+            let Some(next) = weights.iter().map(|(index, _)| *index).max_by_key(|i| self.lanes[*i].turn)
             else {
                 return;
             };
-            self.lanes[next].turn -= total;
-            self.lanes[next].credit += 1;
+            let lane = &mut self.lanes[next];
+            let granted = if lane.served.partition.of() > 1 { IN_A_ROW.min(free) } else { 1 };
+            lane.turn -= total * granted as i64;
+            lane.credit += granted;
+            free -= granted;
+            // The others go without their turns for what was granted in a row.
+            for (index, weight) in &weights {
+                self.lanes[*index].turn += weight * (granted as i64 - 1);
+            }
         }
     }
 
-    fn weights(&self) -> impl Iterator<Item = (usize, i64)> {
-        let served = &self.node.served;
-        self.lanes
-            .iter()
-            .enumerate()
-            .filter(|(_, lane)| lane.work)
-            .map(|(i, _)| (i, i64::from(served[i].weight)))
+    /// The lanes that may have work, each with its part of its queue's weight.
+    fn weights(&self) -> Vec<(usize, i64)> {
+        /// Divided among at most 256 partitions without a large error.
+        const WHOLE: i64 = 1 << 20;
+        let queue = |lane: &Lane| lane.served.partition.name().clone();
+        let open: Vec<usize> = (0..self.lanes.len()).filter(|index| self.lanes[*index].work).collect();
+        let mut parts: HashMap<QueueName, i64> = HashMap::new();
+        for index in &open {
+            *parts.entry(queue(&self.lanes[*index])).or_default() += 1;
+        }
+        let weight = |index: usize| {
+            let lane = &self.lanes[index];
+            (index, i64::from(lane.served.weight) * WHOLE / parts[lane.served.partition.name()])
+        };
+        open.into_iter().map(weight).collect()
     }
 
-    /// Starts the calls of each queue that has something to say.
+    /// Starts the calls of each lane that has something to say.
     fn call(&mut self) {
         for (index, lane) in self.lanes.iter_mut().enumerate() {
             while let Some(call) = lane.next_call() {
@@ -182,20 +225,20 @@ impl Dispatcher {
                 };
                 lane.credit -= want;
                 lane.in_flight[call] = Some(want);
-                self.calls.push(Box::pin(ask(Arc::clone(&self.node), index, call, want, settles)));
+                let (node, served) = (Arc::clone(&self.node), Arc::clone(&lane.served));
+                self.calls.push(Box::pin(ask(node, served, index, call, want, settles)));
             }
         }
     }
 
     fn take_reply(&mut self, reply: Reply) {
         let Reply { lane: index, call, want, settles, answer } = reply;
-        let queue = self.node.served[index].queue.name().clone();
         for (settle, settled) in settles.into_iter().zip(&answer.settled) {
-            let task = TaskRef { queue: queue.clone(), id: settle.id };
-            self.node.running.remove(&task, settle.attempt);
+            self.node.running.remove(index, &settle.id, settle.attempt);
             if *settled != Settled::Ok {
                 self.node.stale_commits.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                tracing::warn!(%task, attempt = settle.attempt, to = %settle.to, "the result was refused: the lease was gone");
+                let queue = self.lanes[index].served.partition.name();
+                tracing::warn!(%queue, id = %settle.id, attempt = settle.attempt, to = %settle.to, "the result was refused: the lease was gone");
             }
         }
         let lane = &mut self.lanes[index];
@@ -218,15 +261,15 @@ impl Dispatcher {
 
     fn start(&mut self, lane: usize, Claimed { task }: Claimed) {
         let (progress, reports) = Progress::channel();
-        let stopped = self.node.running.add(&task, reports);
+        let stopped = self.node.running.add(lane, &task, reports);
         self.executing += 1;
         let (node, ended) = (Arc::clone(&self.node), self.ended.0.clone());
-        let (reference, number) = (task.reference.clone(), task.attempt);
+        let (id, number) = (task.reference.id.clone(), task.attempt);
         let attempt = AssertUnwindSafe(attempt::run(node, task, progress, stopped)).catch_unwind();
         tokio::spawn(async move {
             // Panics of executors are caught within; one of our own loses the attempt to its lease, not the slot.
             let settle = attempt.await.unwrap_or_default();
-            _ = ended.send(Ended { lane, task: reference, attempt: number, settle });
+            _ = ended.send(Ended { lane, task: id, attempt: number, settle });
         });
     }
 
@@ -234,7 +277,7 @@ impl Dispatcher {
         self.executing -= 1;
         match settle {
             Some(settle) => self.lanes[lane].ready.push(settle),
-            None => self.node.running.remove(&task, attempt),
+            None => self.node.running.remove(lane, &task, attempt),
         }
     }
 
@@ -258,15 +301,22 @@ impl Dispatcher {
     /// The bell is listened to while a slot is free and the queue was found empty.
     fn tell_hunger(&self) {
         let can_claim = self.node.phase() == Phase::Active && self.free() > 0;
-        for (lane, served) in self.lanes.iter().zip(&self.node.served) {
+        for lane in &self.lanes {
             let hungry = can_claim && !lane.work && lane.is_silent();
-            served.hungry.send_if_modified(|was| std::mem::replace(was, hungry) != hungry);
+            lane.served.hungry.send_if_modified(|was| std::mem::replace(was, hungry) != hungry);
         }
     }
 }
 
 /// One call, repeated with the same nonce until Redis answered: only the report is retried, never the work.
-async fn ask(node: Arc<Node>, lane: usize, number: usize, want: usize, settles: Vec<Settle>) -> Reply {
+async fn ask(
+    node: Arc<Node>,
+    served: Arc<Served>,
+    lane: usize,
+    number: usize,
+    want: usize,
+    settles: Vec<Settle>,
+) -> Reply {
     let nonce = new_id().to_string();
     let call = SettleAndClaim {
         node: &node.id,
@@ -277,13 +327,12 @@ async fn ask(node: Arc<Node>, lane: usize, number: usize, want: usize, settles: 
         max_crashes: node.limits.max_crashes,
         settles: &settles,
     };
-    let queue: &Queue = &node.served[lane].queue;
     let mut pause = Duration::from_millis(20);
     let answer = loop {
-        match queue.settle_and_claim(&call).await {
+        match served.partition.settle_and_claim(&call).await {
             Ok(answer) => break answer,
             Err(error) => {
-                tracing::warn!(queue = %queue.name(), %error, "cannot settle and claim; trying again");
+                tracing::warn!(queue = %served.partition.name(), %error, "cannot settle and claim; trying again");
                 tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
                 pause = (pause * 2).min(Duration::from_secs(1));
             }

@@ -12,8 +12,8 @@ use std::{
 use tokio::sync::{mpsc, watch};
 use windlass_shared::{
     PROTOCOL_VERSION,
-    model::{Micros, NodeId, NodeRecord, NodeState, TypeName, node::RUNNING_LISTED},
-    store::{Queue, Store},
+    model::{Micros, NodeId, NodeRecord, NodeState, QueueName, TypeName, node::RUNNING_LISTED},
+    store::{Partition, Result, Store},
 };
 
 use crate::{catalog::Catalog, running::Running};
@@ -47,18 +47,19 @@ impl Phase {
 /// What tells the dispatcher to look at a queue again.
 #[derive(Debug)]
 pub(crate) enum Hint {
-    /// There is work in the queue with this index.
+    /// There is work in the partition with this index.
     Work(usize),
-    /// Something falls due in the queue with this index, this long from now.
+    /// Something falls due in the partition with this index, this long from now.
     Due(usize, Duration),
 }
 
-/// A queue that the node serves.
+/// A partition that the node serves; of most queues there is one.
 #[derive(Debug)]
 pub(crate) struct Served {
-    pub(crate) queue: Queue,
+    pub(crate) partition: Partition,
+    /// That of the queue, which its partitions share.
     pub(crate) weight: u32,
-    /// True while the node has a free slot for this queue and found nothing in it: the bell is listened to.
+    /// True while the node has a free slot and found nothing here: the bell is listened to.
     pub(crate) hungry: watch::Sender<bool>,
 }
 
@@ -77,7 +78,8 @@ pub(crate) struct Limits {
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) store: Store,
-    pub(crate) served: Vec<Served>,
+    /// Grows when a queue is divided; what is there stays at its index.
+    pub(crate) served: watch::Sender<Vec<Arc<Served>>>,
     pub(crate) catalog: Catalog,
     pub(crate) limits: Limits,
     pub(crate) labels: BTreeMap<String, String>,
@@ -108,6 +110,27 @@ impl Node {
         *self.phase.borrow()
     }
 
+    /// What it serves now.
+    pub(crate) fn served(&self) -> Vec<Arc<Served>> {
+        self.served.borrow().clone()
+    }
+
+    /// Serves those partitions of a queue that it does not serve yet.
+    pub(crate) async fn serve(&self, queue: &QueueName, weight: u32) -> Result<()> {
+        let queue = self.store.queue(queue).await?;
+        self.served.send_if_modified(|served| {
+            let before = served.len();
+            for partition in queue.partitions() {
+                if !served.iter().any(|served| served.partition.is(partition)) {
+                    let (partition, hungry) = (partition.clone(), watch::Sender::new(false));
+                    served.push(Arc::new(Served { partition, weight, hungry }));
+                }
+            }
+            served.len() > before
+        });
+        Ok(())
+    }
+
     /// The heartbeat's interval: a third of the lease, and of the key's TTL.
     pub(crate) fn beat_interval(&self) -> Duration {
         self.limits.lease.min(HEARTBEAT_TTL) / 3
@@ -124,7 +147,7 @@ impl Node {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: PROTOCOL_VERSION,
             started_at: self.started_at.0,
-            queues: self.served.iter().map(|s| (s.queue.name().clone(), s.weight)).collect(),
+            queues: self.served().iter().map(|s| (s.partition.name().clone(), s.weight)).collect(),
             types: self.catalog.names().filter_map(|name| TypeName::new(name).ok()).collect(),
             slots: u32::try_from(self.limits.concurrency).unwrap_or(u32::MAX),
             running_count: u32::try_from(running_count).unwrap_or(u32::MAX),

@@ -1,14 +1,14 @@
 //! The attempts that this node holds a lease on, from the claim until the settle is answered.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::value::RawValue;
 use tokio::sync::{oneshot, watch};
 use windlass_shared::{
-    model::{QueueName, RunningTask, TaskRecord, TaskRef},
+    model::{QueueName, RunningTask, TaskId, TaskRecord, TaskRef},
     store::Held,
 };
 
@@ -26,7 +26,11 @@ pub(crate) enum Cause {
     HandBack,
 }
 
+/// Which of the served partitions a task is of, and the task.
+type Place = (usize, TaskId);
+
 struct Entry {
+    queue: QueueName,
     attempt: u32,
     task_type: String,
     started_at: i64,
@@ -38,7 +42,7 @@ struct Entry {
 /// The attempts that this node holds.
 #[derive(Default)]
 pub(crate) struct Running {
-    entries: Mutex<HashMap<TaskRef, Entry>>,
+    entries: Mutex<HashMap<Place, Entry>>,
 }
 
 impl std::fmt::Debug for Running {
@@ -48,44 +52,53 @@ impl std::fmt::Debug for Running {
 }
 
 impl Running {
-    fn lock(&self) -> MutexGuard<'_, HashMap<TaskRef, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Entry>> {
         // Nothing in here panics half way, so a poisoned lock still holds a whole map.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes up a claimed task; the receiver tells when to stop it.
-    pub(crate) fn add(&self, task: &TaskRecord, progress: Reports) -> oneshot::Receiver<Cause> {
+    /// Takes up a task claimed from a partition; the receiver tells when to stop it.
+    pub(crate) fn add(
+        &self,
+        partition: usize,
+        task: &TaskRecord,
+        progress: Reports,
+    ) -> oneshot::Receiver<Cause> {
         let (stop, stopped) = oneshot::channel();
         let entry = Entry {
+            queue: task.reference.queue.clone(),
             attempt: task.attempt,
             task_type: task.task_type.clone(),
             started_at: task.started_at.unwrap_or_default().0,
             stop: Some(stop),
             progress,
         };
-        self.lock().insert(task.reference.clone(), entry);
+        self.lock().insert((partition, task.reference.id.clone()), entry);
         stopped
     }
 
     /// The attempt's settle was answered, or its lease is lost. A later attempt of the same task, which this node may
     /// have claimed meanwhile, stays.
-    pub(crate) fn remove(&self, task: &TaskRef, attempt: u32) {
-        let mut entries = self.lock();
-        if entries.get(task).is_some_and(|entry| entry.attempt == attempt) {
-            entries.remove(task);
+    pub(crate) fn remove(&self, partition: usize, id: &TaskId, attempt: u32) {
+        if let hash_map::Entry::Occupied(entry) = self.lock().entry((partition, id.clone()))
+            && entry.get().attempt == attempt
+        {
+            entry.remove();
         }
     }
 
     /// Tells whatever attempt runs of a task to stop. True if one did.
     pub(crate) fn stop(&self, task: &TaskRef, cause: Cause) -> bool {
-        let stop = self.lock().get_mut(task).and_then(|entry| entry.stop.take());
+        let mut entries = self.lock();
+        let found = entries.iter_mut().find(|((_, id), entry)| *id == task.id && entry.queue == task.queue);
+        let stop = found.and_then(|(_, entry)| entry.stop.take());
         stop.is_some_and(|stop| stop.send(cause).is_ok())
     }
 
     /// Tells this attempt to stop, and not a later one. True if it was running.
-    pub(crate) fn stop_attempt(&self, task: &TaskRef, attempt: u32, cause: Cause) -> bool {
+    pub(crate) fn stop_attempt(&self, partition: usize, id: &TaskId, attempt: u32, cause: Cause) -> bool {
         let mut entries = self.lock();
-        let entry = entries.get_mut(task).filter(|entry| entry.attempt == attempt);
+        let entry = entries.get_mut(&(partition, id.clone())).filter(|entry| entry.attempt == attempt);
         let stop = entry.and_then(|entry| entry.stop.take());
         stop.is_some_and(|stop| stop.send(cause).is_ok())
     }
@@ -102,13 +115,13 @@ impl Running {
         self.lock().len()
     }
 
-    /// What is held in a queue, with progress reports that were not sent yet.
-    pub(crate) fn held(&self, queue: &QueueName) -> Vec<Held> {
+    /// What is held in a partition, with progress reports that were not sent yet.
+    pub(crate) fn held(&self, partition: usize) -> Vec<Held> {
         self.lock()
             .iter_mut()
-            .filter(|(task, _)| task.queue == *queue)
-            .map(|(task, entry)| Held {
-                id: task.id.clone(),
+            .filter(|((of, _), _)| *of == partition)
+            .map(|((_, id), entry)| Held {
+                id: id.clone(),
                 attempt: entry.attempt,
                 progress: unsent(&mut entry.progress),
             })
@@ -120,9 +133,9 @@ impl Running {
         let entries = self.lock();
         let mut tasks: Vec<RunningTask> = entries
             .iter()
-            .map(|(task, entry)| RunningTask {
-                id: task.id.clone(),
-                queue: task.queue.clone(),
+            .map(|((_, id), entry)| RunningTask {
+                id: id.clone(),
+                queue: entry.queue.clone(),
                 task_type: entry.task_type.clone(),
                 attempt: entry.attempt,
                 started_at: entry.started_at,
@@ -144,8 +157,6 @@ fn unsent(reports: &mut Reports) -> String {
 
 #[cfg(test)]
 mod tests {
-    use windlass_shared::model::TaskId;
-
     use super::*;
     use crate::executor::Progress;
 
@@ -157,14 +168,14 @@ mod tests {
     #[test]
     fn the_end_of_a_lost_attempt_leaves_the_next_one_alone() {
         let running = Running::default();
-        let first = running.add(&task(1), Progress::channel().1);
+        let first = running.add(0, &task(1), Progress::channel().1);
         // Lost, recovered, and claimed again by this very node before the first attempt was dropped.
-        let mut second = running.add(&task(2), Progress::channel().1);
+        let mut second = running.add(0, &task(2), Progress::channel().1);
         assert!(first.blocking_recv().is_err(), "the first attempt is told that its place is taken");
         let reference = task(1).reference;
-        assert!(!running.stop_attempt(&reference, 1, Cause::Lost));
-        running.remove(&reference, 1);
-        assert_eq!(running.held(&reference.queue).iter().map(|held| held.attempt).collect::<Vec<_>>(), [2]);
+        assert!(!running.stop_attempt(0, &reference.id, 1, Cause::Lost));
+        running.remove(0, &reference.id, 1);
+        assert_eq!(running.held(0).iter().map(|held| held.attempt).collect::<Vec<_>>(), [2]);
         assert!(second.try_recv().is_err() && running.stop(&reference, Cause::Cancelled));
         assert_eq!(second.try_recv(), Ok(Cause::Cancelled));
     }
@@ -173,10 +184,9 @@ mod tests {
     fn a_progress_report_is_sent_once() {
         let running = Running::default();
         let (progress, reports) = Progress::channel();
-        let _stopped = running.add(&task(1), reports);
+        let _stopped = running.add(0, &task(1), reports);
         progress.report(&7);
-        let queue = QueueName::default_queue();
-        assert_eq!(running.held(&queue)[0].progress, "7");
-        assert_eq!(running.held(&queue)[0].progress, "");
+        assert_eq!(running.held(0)[0].progress, "7");
+        assert_eq!(running.held(0)[0].progress, "");
     }
 }

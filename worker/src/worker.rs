@@ -18,7 +18,7 @@ use crate::{
     executor::Executor,
     gateway::{Gateway, refresh},
     loops::{beat, bell, inbox},
-    node::{Limits, Node, Phase, Served},
+    node::{Limits, Node, Phase},
     run_file::{self, RunFile},
     running::Running,
     shutdown::{Signals, supervise},
@@ -116,7 +116,7 @@ impl Worker {
         let catalog = Catalog::new(&self.config, self.handlers, &gateway).map_err(ConfigFaults)?;
         let connect = connect(&self.config);
         let store = connect.open().await?;
-        store.server().await?.check(self.config.redis.allow_eviction)?;
+        store.check_servers(self.config.redis.allow_eviction).await?;
         store.agree_on_protocol().await?;
         gateway.connect(store.gate());
         for why in gateway.unusable().values() {
@@ -129,12 +129,12 @@ impl Worker {
             let dir = dir.display();
             tracing::warn!(%dir, %error, "cannot write there: `windlass-worker check` will not find this worker (setting worker.workspace)");
         });
-        for served in &node.served {
-            node.store.register_queue(served.queue.name()).await?;
+        for (queue, _) in &self.config.worker.queues {
+            node.store.register_queue(queue).await?;
         }
         tracing::info!(
             node = %node.id,
-            queues = ?node.served.iter().map(|s| s.queue.name().as_str()).collect::<Vec<_>>(),
+            queues = ?self.config.worker.queues.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
             slots = node.limits.concurrency,
             "the worker is ready"
         );
@@ -152,14 +152,9 @@ async fn assemble(
     store: Store,
 ) -> Result<(Arc<Node>, mpsc::UnboundedReceiver<crate::node::Hint>), WorkerError> {
     let (hints, hints_taken) = mpsc::unbounded_channel();
-    let served = config.worker.queues.iter().map(|(name, weight)| Served {
-        queue: store.queue(name),
-        weight: *weight,
-        hungry: watch::Sender::new(false),
-    });
     let node = Node {
         id: new_node_id(),
-        served: served.collect(),
+        served: watch::Sender::default(),
         catalog,
         limits: Limits {
             concurrency: config.worker.concurrency,
@@ -176,6 +171,9 @@ async fn assemble(
         started_at: store.now().await?,
         store,
     };
+    for (queue, weight) in &config.worker.queues {
+        node.serve(queue, *weight).await?;
+    }
     Ok((Arc::new(node), hints_taken))
 }
 
@@ -193,9 +191,7 @@ async fn live(
     let beat = beat::start(Arc::clone(&node), Connect { response_timeout, ..connect }, beat_stopped)?;
     let mut waits = tokio::task::JoinSet::new();
     waits.spawn(inbox::run(Arc::clone(&node)));
-    for index in 0..node.served.len() {
-        waits.spawn(bell::run(Arc::clone(&node), index));
-    }
+    waits.spawn(bell::run(Arc::clone(&node)));
     node.enter(Phase::Active);
     let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&node)).run(hints));
 

@@ -110,7 +110,7 @@ fn first_claim(bed: &Bed) -> Result<Micros> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let store: Store = bed.server.redis().store().await;
-        let queue = store.queue(&QueueName::default_queue());
+        let queue = store.first_partition(&QueueName::default_queue());
         let page = queue.list(State::Completed, 1, None).await?;
         page.tasks.first().and_then(|task| task.started_at).context("the task has no start")
     })

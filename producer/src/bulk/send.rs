@@ -12,7 +12,7 @@ use crate::{
     cli::OnFull,
     exit::{Done, Failure},
     output::say,
-    steps::Pause,
+    steps::{Pause, patiently},
 };
 
 /// What became of a chunk.
@@ -37,8 +37,8 @@ pub(super) async fn send(store: Store, chunk: Chunk, on_full: OnFull) -> Done<Se
             None => groups.push((task.1.queue.clone(), vec![task])),
         }
     }
-    for (queue, tasks) in groups {
-        send_group(&store.queue(&queue), tasks, on_full, &mut sent).await?;
+    for (name, tasks) in groups {
+        send_group(&queue(&store, &name).await?, tasks, on_full, &mut sent).await?;
     }
     sent.rejects.sort_by_key(|reject| reject.line);
     Ok(sent)
@@ -87,6 +87,11 @@ async fn send_group(
 
 fn reject((line, task): &(u64, NewTask), class: &'static str, message: &str) -> Reject {
     Reject::new(*line, class, format!("{}/{}: {message}", task.queue, task.id), task.payload.get().as_bytes())
+}
+
+/// Asks, with patience, what partitions the queue has.
+async fn queue(store: &Store, name: &QueueName) -> Done<Queue> {
+    patiently(async || store.queue(name).await).await
 }
 
 async fn submit(queue: &Queue, tasks: &[&(u64, NewTask)]) -> Done<Vec<Accepted>> {

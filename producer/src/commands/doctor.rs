@@ -42,9 +42,9 @@ fn check(name: &'static str, status: Status, detail: impl Into<String>) -> Check
 pub(crate) async fn run(context: &Context, verify: bool) -> Done {
     // An unreachable Redis ends here, with its own exit code.
     let store = context.connect().open().await?;
-    let facts = store.server().await?;
+    let servers = store.servers().await?;
     let mut checks = vec![check("reachable", Status::Ok, format!("{:?}", context.config.redis.url))];
-    checks.extend(server(context, &facts));
+    checks.extend(servers.iter().flat_map(|facts| server(context, facts)));
     checks.push(match store.agree_on_protocol().await {
         Ok(()) => check("protocol", Status::Ok, format!("version {}", windlass_shared::PROTOCOL_VERSION)),
         Err(error) => check("protocol", Status::Fail, error.to_string()),
@@ -67,7 +67,7 @@ pub(crate) async fn run(context: &Context, verify: bool) -> Done {
             vec![check.name.to_owned(), status.to_owned(), check.detail.clone()]
         },
     )?;
-    facts.check(context.config.redis.allow_eviction)?;
+    servers.iter().try_for_each(|facts| facts.check(context.config.redis.allow_eviction))?;
     match checks.iter().filter(|check| check.status == Status::Fail).count() {
         0 => Ok(()),
         failed => Err(Failure::NotDone(format!("{failed} checks failed"))),
@@ -109,7 +109,13 @@ fn server(context: &Context, facts: &ServerFacts) -> Vec<Check> {
         ),
         other => check("role", Status::Fail, format!("this is a {other}: point Windlass at the primary")),
     };
-    vec![fit, durable, memory, role]
+    let mut checks = vec![fit, durable, memory, role];
+    if !facts.address.is_empty() {
+        for check in &mut checks {
+            check.detail.insert_str(0, &format!("{}: ", facts.address));
+        }
+    }
+    checks
 }
 
 /// How long each of ten round trips takes; the median, in milliseconds.
@@ -145,7 +151,7 @@ async fn clock(store: &Store) -> Done<Check> {
 
 /// Runs a script that changes nothing, so that missing rights show.
 async fn scripts(store: &Store) -> Check {
-    let queue = store.queue(&windlass_shared::model::QueueName::default_queue());
+    let queue = store.first_partition(&windlass_shared::model::QueueName::default_queue());
     match (queue.probe().await, store.scripts_loaded().await) {
         (Ok(()), Ok((loaded, all))) => check(
             "scripts",
@@ -165,7 +171,7 @@ async fn fleet(store: &Store, nodes: &[SeenNode]) -> Done<Vec<Check>> {
     let status = if alive.is_empty() || lost > 0 { Status::Warn } else { Status::Ok };
     let mut checks = vec![check("nodes", status, format!("{} alive, {lost} lost within a day", alive.len()))];
     for name in store.queues().await? {
-        let view = store.queue(&name).view().await?;
+        let view = store.queue(&name).await?.view().await?;
         let waiting = view.pending_count() + view.scheduled;
         if waiting > 0 && !alive.iter().any(|node| node.queues.contains_key(&name)) {
             checks.push(check(
@@ -184,7 +190,7 @@ async fn fleet(store: &Store, nodes: &[SeenNode]) -> Done<Vec<Check>> {
 async fn audit(store: &Store) -> Done<Vec<Check>> {
     let mut checks = Vec::new();
     for name in store.queues().await? {
-        let audit = store.queue(&name).audit().await?;
+        let audit = store.queue(&name).await?.audit().await?;
         if audit.faults.is_empty() {
             checks.push(check(
                 "verify",

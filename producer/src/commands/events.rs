@@ -2,7 +2,7 @@
 
 use windlass_shared::{
     model::{QueueName, Transition},
-    store::Store,
+    store::{Partition, Store},
 };
 
 use crate::{
@@ -21,9 +21,11 @@ pub(crate) async fn run(context: &Context, args: cli::Events) -> Done {
         None => store.queues().await?,
     };
     let mut cursors = Vec::new();
-    for queue in queues {
-        let cursor = if args.follow { store.queue(&queue).newest_event().await? } else { "0".into() };
-        cursors.push((queue, cursor));
+    for name in &queues {
+        for partition in store.queue(name).await?.partitions() {
+            let cursor = if args.follow { partition.newest_event().await? } else { "0".into() };
+            cursors.push((partition.clone(), cursor));
+        }
     }
     let wanted = |transition: &Transition| {
         let Some(kind) = args.kind.as_deref() else { return true };
@@ -32,15 +34,14 @@ pub(crate) async fn run(context: &Context, args: cli::Events) -> Done {
     bounded(None, async {
         let mut pause = Pause::new();
         loop {
-            if args.follow && context.named_queue().is_none() {
-                // A queue that was made since is followed from its beginning.
-                for queue in patiently(async || store.queues().await).await? {
-                    if !cursors.iter().any(|(known, _)| *known == queue) {
-                        cursors.push((queue, "0".into()));
-                    }
-                }
+            if args.follow {
+                let queues = match context.named_queue() {
+                    Some(_) => queues.clone(),
+                    None => patiently(async || store.queues().await).await?,
+                };
+                add_new(&store, &queues, &mut cursors).await?;
             }
-            let any = read(context, &store, &mut cursors, &wanted).await?;
+            let any = read(context, &mut cursors, &wanted).await?;
             output::flush()?;
             if !args.follow {
                 return Ok(());
@@ -54,16 +55,28 @@ pub(crate) async fn run(context: &Context, args: cli::Events) -> Done {
     .await
 }
 
+/// A queue that was made since, or a partition, is followed from its beginning.
+async fn add_new(store: &Store, queues: &[QueueName], cursors: &mut Vec<(Partition, String)>) -> Done {
+    for name in queues {
+        let queue = patiently(async || store.queue(name).await).await?;
+        for partition in queue.partitions() {
+            if !cursors.iter().any(|(known, _)| known.is(partition)) {
+                cursors.push((partition.clone(), "0".into()));
+            }
+        }
+    }
+    Ok(())
+}
+
 async fn read(
     context: &Context,
-    store: &Store,
-    cursors: &mut [(QueueName, String)],
+    cursors: &mut [(Partition, String)],
     wanted: &impl Fn(&Transition) -> bool,
 ) -> Done<bool> {
     let mut any = false;
-    for (queue, cursor) in cursors {
+    for (partition, cursor) in cursors {
         loop {
-            let events = patiently(async || store.queue(queue).events(cursor, 100).await).await?;
+            let events = patiently(async || partition.events(cursor, 100).await).await?;
             let Some(last) = events.last() else { break };
             cursor.clone_from(&last.cursor);
             any = true;

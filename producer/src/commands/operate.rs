@@ -67,7 +67,7 @@ pub(super) async fn each<T>(
     for (queue, indices) in by_queue(references) {
         for page in indices.chunks(PAGE) {
             let ids = page.iter().map(|index| references[*index].id.clone()).collect();
-            results.extend(page.iter().copied().zip(act(store.queue(&queue), ids).await?));
+            results.extend(page.iter().copied().zip(act(store.queue(&queue).await?, ids).await?));
         }
     }
     results.sort_by_key(|(index, _)| *index);
@@ -147,7 +147,7 @@ fn count(context: &Context, word: &'static str, n: u64) -> Done {
 
 /// Every task that is in the dead letter now; one that fails again meanwhile is not taken twice.
 async fn retry_dead(store: &Store, name: &QueueName) -> Done<u64> {
-    let queue = store.queue(name);
+    let queue = store.queue(name).await?;
     let mut ids = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
@@ -177,23 +177,25 @@ async fn retry_batch(store: &Store, batch: &BatchName) -> Done<u64> {
     }
     let mut retried = 0;
     for name in queues {
-        let queue = store.queue(&name);
-        let log = FinishedLog::Batch(batch.clone());
-        let mut cursor = "0".to_owned();
-        loop {
-            let page = queue.finished(&log, &cursor).await?;
-            if page.cursor == cursor {
-                break;
+        let queue = store.queue(&name).await?;
+        for partition in queue.partitions() {
+            let log = FinishedLog::Batch(batch.clone());
+            let mut cursor = "0".to_owned();
+            loop {
+                let page = partition.finished(&log, &cursor).await?;
+                if page.cursor == cursor {
+                    break;
+                }
+                cursor = page.cursor;
+                let found = store.tasks(&page.tasks).await?;
+                let failed: Vec<TaskId> = found
+                    .into_iter()
+                    .flatten()
+                    .filter(|task| task.state == Some(State::Failed))
+                    .map(|task| task.reference.id)
+                    .collect();
+                retried += retry_ids(&queue, &failed).await?;
             }
-            cursor = page.cursor;
-            let found = store.tasks(&page.tasks).await?;
-            let failed: Vec<TaskId> = found
-                .into_iter()
-                .flatten()
-                .filter(|task| task.state == Some(State::Failed))
-                .map(|task| task.reference.id)
-                .collect();
-            retried += retry_ids(&queue, &failed).await?;
         }
     }
     Ok(retried)
@@ -223,7 +225,7 @@ pub(crate) async fn purge(context: &Context, state: &str) -> Done {
     let Some(name) = context.named_queue() else {
         return Err(Failure::Usage("--queue: name the queue to purge".into()));
     };
-    let queue = context.store().await?.queue(name);
+    let queue = context.store().await?.queue(name).await?;
     let mut deleted = 0;
     let mut cursor: Option<String> = None;
     loop {

@@ -61,7 +61,7 @@ pub(crate) async fn run(context: &Context, args: cli::Queues) -> Done {
     }
     let mut views = Vec::new();
     for name in &names {
-        views.push(store.queue(name).view().await?);
+        views.push(store.queue(name).await?.view().await?);
     }
     output::asked(context.format.unwrap_or(Format::Table), one, &views, &HEAD, row)
 }
@@ -72,7 +72,7 @@ pub(crate) async fn pause(context: &Context, name: &str, paused: bool) -> Done {
     let settings = QueueSettings { paused: Some(paused), ..QueueSettings::default() };
     let store = context.store().await?;
     store.register_queue(&name).await?;
-    store.queue(&name).configure(&settings).await?;
+    store.queue(&name).await?.configure(&settings).await?;
     match context.format {
         Some(Format::Json | Format::Jsonl) => {
             output::json(&serde_json::json!({ "queue": name.as_str(), "paused": paused }))
@@ -97,7 +97,10 @@ async fn set(context: &Context, set: &QueueSet) -> Done {
     };
     let store = context.store().await?;
     store.register_queue(&name).await?;
-    let queue = store.queue(&name);
+    let mut queue = store.queue(&name).await?;
+    if let Some(count) = set.partitions {
+        queue = queue.divide(count).await?;
+    }
     queue.configure(&settings).await?;
     let view = queue.view().await?;
     output::asked(context.format.unwrap_or(Format::Table), true, &[view], &HEAD, row)

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use windlass_shared::{
-    model::{BatchName, QueueName, State, TaskRecord, TaskRef, TaskView},
+    model::{BatchName, State, TaskRecord, TaskRef, TaskView},
     store::{
-        Store,
+        Partition, Store,
         inspect::{Finished, FinishedLog},
     },
 };
@@ -67,8 +67,8 @@ struct Reader<'a> {
     store: Store,
     state: Option<State>,
     batch: Option<BatchName>,
-    /// Queue, and the cursor in its log.
-    logs: Vec<(QueueName, String)>,
+    /// Partition of a queue, and the cursor in its log.
+    logs: Vec<(Partition, String)>,
     /// Tasks that were retried stand in the log more than once; they alone are remembered.
     printed: HashSet<TaskRef>,
     /// For the formats that need all at once.
@@ -96,9 +96,12 @@ impl<'a> Reader<'a> {
                 queues
             }
         };
-        for queue in queues {
-            if !self.logs.iter().any(|(known, _)| *known == queue) {
-                self.logs.push((queue, "0".into()));
+        for name in queues {
+            let queue = patiently(async || self.store.queue(&name).await).await?;
+            for partition in queue.partitions() {
+                if !self.logs.iter().any(|(known, _)| known.is(partition)) {
+                    self.logs.push((partition.clone(), "0".into()));
+                }
             }
         }
         Ok(())
@@ -147,9 +150,9 @@ impl<'a> Reader<'a> {
         let mut any = false;
         for index in 0..self.logs.len() {
             loop {
-                let (queue, cursor) = &self.logs[index];
+                let (partition, cursor) = &self.logs[index];
                 let Finished { tasks, cursor } =
-                    patiently(async || self.store.queue(queue).finished(&log, cursor).await).await?;
+                    patiently(async || partition.finished(&log, cursor).await).await?;
                 if cursor == self.logs[index].1 {
                     break;
                 }

@@ -170,7 +170,7 @@ fn metadata(pairs: &[String]) -> Done<Option<Box<RawValue>>> {
 }
 
 async fn submit(store: &Store, task: &NewTask, on_full: OnFull) -> Done<Accepted> {
-    let queue = store.queue(&task.queue);
+    let queue = store.queue(&task.queue).await?;
     let mut pause = Pause::new();
     loop {
         let accepted = queue.submit(&[task]).await?.into_iter().next();

@@ -114,7 +114,7 @@ async fn collect(
     cursor: Option<&str>,
     tasks: &mut Vec<TaskView>,
 ) -> Done {
-    let page = store.queue(queue).list(state, room, cursor).await?;
+    let page = store.queue(queue).await?.list(state, room, cursor).await?;
     tasks.extend(page.tasks.iter().map(windlass_shared::model::TaskRecord::view));
     if let Some(cursor) = page.cursor {
         say!("more: windlass tasks --queue {queue} --state {state} --cursor {cursor}");

@@ -3,7 +3,7 @@
 //! A name holds ASCII letters, digits, `.`, `_` and `-` only, so it can neither break a hash tag (`{queue}`)
 //! nor a key's path (`:`) nor a list of ids (separated by spaces) nor a reference (`QUEUE/ID`).
 
-use std::{borrow::Borrow, fmt, str::FromStr};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,10 +37,10 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
-            /// Checks `text` and takes it as a name.
+            /// Checks `text` and takes it as a name. Clones share it.
             pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
                 let text = text.as_ref();
                 check($what, text, $most, $also)?;
@@ -75,7 +75,7 @@ macro_rules! name {
         }
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0.into()
+                name.0.as_ref().into()
             }
         }
         impl Borrow<str> for $name {

@@ -3,9 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use redis::AsyncCommands;
-
-use super::{Queue, Result, script::AUDIT, spec};
+use super::{Partition, Result, StoreError, script::AUDIT, spec};
 use crate::model::TaskId;
 
 /// Something that must not be.
@@ -30,7 +28,7 @@ pub struct Audit {
 
 const PAGE: usize = 200;
 
-impl Queue {
+impl Partition {
     fn fault(&self, subject: impl Into<String>, fault: impl Into<String>) -> Fault {
         Fault { queue: self.name.to_string(), subject: subject.into(), fault: fault.into() }
     }
@@ -58,11 +56,19 @@ impl Queue {
         let mut ids = BTreeSet::new();
         for pattern in [self.keys.spec_pattern(), self.keys.task_pattern()] {
             let prefix = pattern.len() - 1;
-            let mut scan = self.store.connection.clone();
-            let options = redis::ScanOptions::default().with_pattern(pattern).with_count(1000);
-            let mut keys = scan.scan_options::<String>(options).await.map_err(|e| self.store.error(&e))?;
-            while let Some(key) = keys.next_item().await {
-                ids.insert(key.map_err(|e| self.store.error(&e))?.split_off(prefix));
+            let mut cursor = 0_u64;
+            loop {
+                let mut scan = redis::cmd("SCAN");
+                scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1000);
+                let page = self.store.connection.clone().beside(&pattern, scan).await;
+                let page = page.map_err(|error| self.store.error(&error))?;
+                let (next, keys): (u64, Vec<String>) =
+                    redis::from_redis_value(page).map_err(|e| StoreError::Unexpected(e.to_string()))?;
+                ids.extend(keys.into_iter().map(|mut key| key.split_off(prefix)));
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
             }
         }
         for place in [
@@ -101,6 +107,7 @@ impl Queue {
     async fn count_faults(&self, ids: &[String]) -> Result<Vec<Fault>> {
         let mut running: BTreeMap<String, i64> = BTreeMap::new();
         let mut batches: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
+        let mut faults = Vec::new();
         for page in ids.chunks(PAGE) {
             let mut pipeline = redis::pipe();
             for id in page {
@@ -109,7 +116,7 @@ impl Queue {
                 pipeline.cmd("GETRANGE").arg(self.keys.spec(&id)).arg(0).arg(spec::HEAD);
             }
             let replies: Vec<redis::Value> = self.store.pipeline(&pipeline).await?;
-            for pair in replies.chunks_exact(2) {
+            for (id, pair) in page.iter().filter(|id| TaskId::new(id).is_ok()).zip(replies.chunks_exact(2)) {
                 let [record, spec] = pair else { continue };
                 let Ok((state, key, batch)) =
                     redis::from_redis_value_ref::<(Option<String>, Option<String>, Option<String>)>(record)
@@ -119,6 +126,13 @@ impl Queue {
                 let spec: Vec<u8> = redis::from_redis_value_ref(spec).unwrap_or_default();
                 if state.is_none() && spec.is_empty() {
                     continue;
+                }
+                let home = self.home(id, key.as_deref());
+                if home != self.index {
+                    let is = self.index;
+                    faults.push(
+                        self.fault(id, format!("belongs to partition {home}, but is in partition {is}")),
+                    );
                 }
                 let state = state.unwrap_or_else(|| "pending".into());
                 if let Some(key) = key.filter(|_| state == "running") {
@@ -131,7 +145,7 @@ impl Queue {
                 }
             }
         }
-        let mut faults = self.key_count_faults(&running).await?;
+        faults.extend(self.key_count_faults(&running).await?);
         faults.extend(self.batch_faults(&batches).await?);
         Ok(faults)
     }

@@ -2,11 +2,26 @@
 --   transition: parked>pending unparked
 -- KEYS   the queue's fixed keys (lua/queue.lua)
 -- ARGV   by, then pairs: setting, value ('' clears it)
--- reply  'ok'
+--        The setting `partitions` divides the queue; only that of its first partition counts
+-- reply  'ok', or why it cannot be divided: 'divided' (differently, already) | 'in use'
 -- events one entry if parked tasks went on
 -- cost   1 command a setting
 
 redis.call('ZREM', K.running, '') -- frees nothing, but lets the script pass at maxmemory: pausing must work then
+-- A task never changes its partition, so a queue is divided while it has none, and once.
+local function why_not(count)
+  local is = redis.call('HGET', K.meta, 'partitions') or '1'
+  if is == count then return nil end
+  if is ~= '1' then return 'divided' end
+  for _, place in ipairs({ K.pending, K.running, K.scheduled, K.parked, K.blocked, K.dead }) do
+    if redis.call('ZCARD', place) > 0 then return 'in use' end
+  end
+  return redis.call('XLEN', K.finished) > 0 and 'in use' or nil
+end
+for i = 2, #ARGV, 2 do
+  local why = ARGV[i] == 'partitions' and why_not(ARGV[i + 1])
+  if why then return why end
+end
 for i = 2, #ARGV, 2 do
   if ARGV[i + 1] == '' then
     redis.call('HDEL', K.meta, ARGV[i])

@@ -1,10 +1,15 @@
-//! Connecting: one shared connection for the scripts, and a pool for waits.
+//! Connecting: one shared connection for the scripts, and pools for waits. Whether a cluster is on the other side is
+//! asked, not configured.
 
 use std::{sync::Arc, time::Duration};
 
-use deadpool_redis::redis::{self, AsyncConnectionConfig, IntoConnectionInfo, aio::ConnectionManagerConfig};
+use redis::{
+    ConnectionInfo, IntoConnectionInfo, RedisResult,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    cluster::ClusterClient,
+};
 
-use super::{Keys, Result, Store, StoreError};
+use super::{Keys, Result, Store, StoreError, connection::Connection, queue::Known, wait::Waits};
 use crate::{config::redact_url, model::Namespace};
 
 /// How to reach Redis.
@@ -22,11 +27,12 @@ pub struct Connect {
     pub retries: usize,
 }
 
-/// Connections that may wait at the same time: one a served queue, one for the inbox, some for scans.
-const POOL_SIZE: usize = 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A node that lost Redis tries again at least this often, so that it extends its leases as soon as Redis is back.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+/// A call to a cluster follows so many hints at where its slot went, whatever else is tried again.
+const REDIRECTIONS: u32 = 4;
 
 impl Connect {
     /// Connects, and fails if Redis does not answer.
@@ -35,29 +41,36 @@ impl Connect {
         let error = |e: &redis::RedisError| StoreError::new(e, &shown);
         let info =
             self.info().map_err(|e| StoreError::Unreachable { url: shown.clone(), why: e.to_string() })?;
-        let client = redis::Client::open(info.clone()).map_err(|e| error(&e))?;
+        let connection = self.shared(&info).await.map_err(|e| error(&e))?;
+        let waits = Waits::new(info, matches!(connection, Connection::Cluster(_)));
+        let keys = Arc::new(Keys::new(self.namespace.clone()));
+        Ok(Store { connection, waits: Arc::new(waits), keys, known: Known::default(), url: shown.into() })
+    }
+
+    async fn shared(&self, info: &ConnectionInfo) -> RedisResult<Connection> {
+        let single = self.single(info).await?;
+        if !is_cluster(&mut single.clone()).await? {
+            return Ok(Connection::Single(single));
+        }
+        let pause = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let client = ClusterClient::builder([info.clone()])
+            .response_timeout(self.response_timeout)
+            .connection_timeout(CONNECT_TIMEOUT)
+            .min_retry_wait(pause(SHORTEST_PAUSE))
+            .max_retry_wait(pause(LONGEST_PAUSE))
+            .retries(u32::try_from(self.retries).unwrap_or(u32::MAX).max(REDIRECTIONS))
+            .build()?;
+        client.get_async_connection().await.map(Connection::Cluster)
+    }
+
+    async fn single(&self, info: &ConnectionInfo) -> RedisResult<ConnectionManager> {
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(self.response_timeout))
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_min_delay(Duration::from_millis(20))
+            .set_min_delay(SHORTEST_PAUSE)
             .set_max_delay(LONGEST_PAUSE)
             .set_number_of_retries(self.retries);
-        let connection = client.get_connection_manager_with_config(config).await.map_err(|e| error(&e))?;
-        // Waits bound themselves (the server's time-out); an answer time-out of the client would drop a wake-up.
-        let waits = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_connection_timeout(Some(CONNECT_TIMEOUT));
-        let manager = deadpool_redis::Manager::new_with_config(info, waits).map_err(|e| error(&e))?;
-        let pool = deadpool_redis::Pool::builder(manager)
-            .max_size(POOL_SIZE)
-            .wait_timeout(Some(CONNECT_TIMEOUT))
-            .create_timeout(Some(CONNECT_TIMEOUT))
-            .recycle_timeout(Some(CONNECT_TIMEOUT))
-            .runtime(deadpool_redis::Runtime::Tokio1)
-            .build()
-            .map_err(|e| StoreError::Unexpected(e.to_string()))?;
-        let keys = Arc::new(Keys::new(self.namespace.clone()));
-        Ok(Store { connection, pool, keys, url: shown.into() })
+        redis::Client::open(info.clone())?.get_connection_manager_with_config(config).await
     }
 
     fn info(&self) -> redis::RedisResult<redis::ConnectionInfo> {
@@ -71,4 +84,11 @@ impl Connect {
             _ => Ok(info),
         }
     }
+}
+
+/// Every user may ask this; a server of a cluster says that it is one.
+async fn is_cluster(connection: &mut ConnectionManager) -> RedisResult<bool> {
+    let facts: std::collections::HashMap<String, redis::Value> =
+        redis::cmd("HELLO").query_async(connection).await?;
+    Ok(matches!(facts.get("mode"), Some(redis::Value::BulkString(mode)) if mode == b"cluster"))
 }

@@ -2,6 +2,8 @@
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use crate::model::QueueName;
+
 /// An error of the store. The message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -40,6 +42,12 @@ pub enum StoreError {
     /// Loading, failing over, read only: it passes.
     #[error("Redis cannot serve us now: {0}")]
     Unavailable(String),
+    /// What was asked for contradicts what is; nothing was done.
+    #[error("{0}")]
+    Impossible(String),
+    /// The queue was divided into partitions since the caller asked how many it has; nothing was done.
+    #[error("the queue was divided into partitions just now: try again")]
+    Divided,
     /// Not foreseen; a bug of ours or a foreign value under one of our keys.
     #[error("Redis answered in a way that Windlass did not expect: {0}")]
     Unexpected(String),
@@ -48,7 +56,13 @@ pub enum StoreError {
 impl StoreError {
     /// It may pass by itself: try again.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Unavailable(_) | Self::OutOfMemory)
+        matches!(self, Self::Unreachable { .. } | Self::Unavailable(_) | Self::OutOfMemory | Self::Divided)
+    }
+
+    pub(super) fn divided_already(queue: &QueueName) -> Self {
+        Self::Impossible(format!(
+            "queue {queue} is divided already, and a task never changes its partition: use another queue"
+        ))
     }
 
     pub(super) fn new(error: &RedisError, url: &str) -> Self {
@@ -77,6 +91,7 @@ impl StoreError {
     fn from_code(code: &str, text: String) -> Self {
         match code {
             "OOM" => Self::OutOfMemory,
+            "DIVIDED" => Self::Divided,
             "NOAUTH" | "WRONGPASS" => Self::Refused(text),
             "LOADING" | "BUSY" | "MISCONF" | "NOREPLICAS" | "READONLY" | "UNBLOCKED" => {
                 Self::Unavailable(text)

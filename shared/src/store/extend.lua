@@ -14,7 +14,8 @@
 --   transition: expired>none forgotten
 -- KEYS   the queue's fixed keys (lua/queue.lua)
 -- ARGV   node, lease us, most crashes, n, then for each task: id, attempt, progress JSON or ''
--- reply  { lost ids }, { ids to cancel }, 'work' | 'idle', next moment us or 0, now us
+-- reply  { lost ids }, { ids to cancel }, 'work' | 'idle', next moment us or 0, now us, partitions of the queue (told
+--        by its first one)
 -- events one entry if upkeep moved anything
 -- cost   1 read a task and about 8 commands a call
 
@@ -43,4 +44,5 @@ upkeep(max_crashes)
 commit(node)
 local work = not paused and redis.call('ZCARD', K.pending) > 0
   and not (concurrency and redis.call('ZCARD', K.running) >= concurrency)
-return { lost, cancelled, work and 'work' or 'idle', string.format('%.0f', next_due()), string.format('%.0f', now) }
+return { lost, cancelled, work and 'work' or 'idle', string.format('%.0f', next_due()), string.format('%.0f', now),
+  meta[9] or '1' }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::RedisWrite;
 
-use super::{Queue, Result, script::EXTEND};
+use super::{Partition, Result, script::EXTEND};
 use crate::model::{Micros, NodeId, TaskId, time::micros};
 
 /// A task that the node holds.
@@ -44,6 +44,8 @@ pub struct Extended {
     pub next: Option<Micros>,
     /// Redis's clock.
     pub now: Micros,
+    /// How many partitions the queue has, as its first one says.
+    pub partitions: u16,
 }
 
 struct Args<'a>(&'a Extend<'a>);
@@ -62,11 +64,13 @@ impl redis::ToRedisArgs for Args<'_> {
     }
 }
 
-impl Queue {
+/// Lost, to cancel, `work` or `idle`, next moment, now, partitions.
+type Reply = (Vec<String>, Vec<String>, String, i64, i64, u16);
+
+impl Partition {
     /// Extends leases, delivers progress, does the upkeep of the queue. Safe to repeat.
     pub async fn extend(&self, call: &Extend<'_>) -> Result<Extended> {
-        let (lost, cancelled, work, next, now): (Vec<String>, Vec<String>, String, i64, i64) =
-            self.run(&EXTEND, &Args(call)).await?;
+        let (lost, cancelled, work, next, now, partitions): Reply = self.run(&EXTEND, &Args(call)).await?;
         let ids = |texts: Vec<String>| texts.into_iter().filter_map(|text| TaskId::new(text).ok()).collect();
         Ok(Extended {
             lost: ids(lost),
@@ -74,6 +78,7 @@ impl Queue {
             work: work == "work",
             next: (next > 0).then_some(Micros(next)),
             now: Micros(now),
+            partitions,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Every key of Windlass in Redis is made here. A queue's keys carry its hash tag, so that one script works on one slot.
 
+use super::slot::{SLOTS, slot};
 use crate::model::{BatchName, Namespace, NodeId, QueueName, TaskId};
 
 /// The keys that every script of a queue gets, in this order (`lua/queue.lua` names them).
@@ -47,9 +48,18 @@ impl Keys {
         Self { namespace }
     }
 
-    /// The keys of a queue.
+    /// The keys of a queue: of all of it, or of its first partition.
     pub fn queue(&self, queue: &QueueName) -> QueueKeys {
-        let prefix = format!("{}:{{{queue}}}:", self.namespace);
+        self.tagged(queue.as_str())
+    }
+
+    /// The keys of each of a queue's partitions.
+    pub fn partitions(&self, queue: &QueueName, count: u16) -> Vec<QueueKeys> {
+        tags(queue, count).iter().map(|tag| self.tagged(tag)).collect()
+    }
+
+    fn tagged(&self, tag: &str) -> QueueKeys {
+        let prefix = format!("{}:{{{tag}}}:", self.namespace);
         QueueKeys { fixed: FIXED.map(|name| format!("{prefix}{name}")), prefix }
     }
 
@@ -99,7 +109,22 @@ impl Keys {
     }
 }
 
-/// Makes the keys of one queue.
+/// The hash tags of a queue's partitions. The first has the queue's own name; each of the others is named `QUEUE#n`,
+/// with the smallest number that puts it into its own stretch of the slots. Stretches are as long as there are
+/// partitions, so a cluster whose primaries have equal stretches has equally many partitions on each.
+fn tags(queue: &QueueName, count: u16) -> Vec<String> {
+    let stretch = |tag: &str| u32::from(slot(tag)) * u32::from(count) / u32::from(SLOTS);
+    let first = stretch(queue.as_str());
+    let mut tags = vec![queue.to_string()];
+    for index in 1..u32::from(count) {
+        let wanted = (first + index) % u32::from(count);
+        let found = (1..1 << 20).map(|n| format!("{queue}#{n}")).find(|tag| stretch(tag) == wanted);
+        tags.extend(found);
+    }
+    tags
+}
+
+/// Makes the keys of one queue, or of one of its partitions.
 #[derive(Debug, Clone)]
 pub struct QueueKeys {
     /// The keys that every script gets.
@@ -180,5 +205,31 @@ impl QueueKeys {
     /// All specs of the queue, for `SCAN`.
     pub fn spec_pattern(&self) -> String {
         format!("{}spec:*", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn partitions_lie_evenly_over_the_slots() {
+        for name in ["default", "q", "a-queue.with_a_long_name-0123456789"] {
+            let queue = QueueName::new(name).unwrap();
+            for count in [1_u16, 2, 3, 6, 12, 64, 256] {
+                let tags = tags(&queue, count);
+                let stretch = |tag: &String| u32::from(slot(tag)) * u32::from(count) / u32::from(SLOTS);
+                assert_eq!(tags.iter().map(stretch).collect::<BTreeSet<_>>().len(), usize::from(count));
+                assert_eq!(tags[0], name, "an undivided queue is its first partition");
+            }
+        }
+    }
+
+    #[test]
+    fn a_partition_never_moves() {
+        let tags = tags(&QueueName::default_queue(), 6);
+        assert_eq!(tags, ["default", "default#4", "default#1", "default#11", "default#2", "default#3"]);
     }
 }

@@ -1,11 +1,12 @@
 //! The only code that speaks to Redis. `PROTOCOL.md` describes what it does well enough to write another.
 //!
-//! Each change is one script, run as one step in one hash slot: [`Queue::submit`], [`Queue::settle_and_claim`],
-//! [`Queue::extend`], … stand beside the Lua file of the same name. Inspection ([`inspect`], [`audit`]) is apart, so
-//! that no worker depends on it.
+//! Each change is one script, run as one step in one hash slot: [`Partition::submit`], [`Partition::settle_and_claim`],
+//! [`Partition::extend`], … stand beside the Lua file of the same name. A [`Queue`] is one partition or several, and
+//! behaves as one. Inspection ([`inspect`], [`audit`]) is apart, so that no worker depends on it.
 
 pub mod audit;
 mod connect;
+mod connection;
 mod error;
 mod extend;
 mod gate;
@@ -14,16 +15,17 @@ mod keys;
 mod node;
 mod operate;
 mod packed;
+mod partition;
+mod queue;
 mod script;
 mod server;
 mod settle;
+mod slot;
 mod spec;
 mod submit;
 mod wait;
 
 use std::sync::Arc;
-
-use redis::aio::ConnectionManager;
 
 pub use connect::Connect;
 pub use error::{Result, StoreError};
@@ -35,22 +37,27 @@ pub use gate::{
 pub use keys::{Keys, QueueKeys};
 pub use node::{Beaten, NodeCommand};
 pub use operate::{Cancelled, Purged, QueueSettings, Review, Reviewed};
+pub use partition::Partition;
+pub use queue::{MOST_PARTITIONS, Queue};
 pub use script::{Script, all as all_scripts};
 pub use server::ServerFacts;
 pub use settle::{Claimed, Settle, SettleAndClaim, Settled, SettledAndClaimed};
 pub use submit::{Accepted, MOST_PER_SUBMIT};
 
-use crate::model::QueueName;
+use self::{connection::Connection, queue::Known, wait::Waits};
 
-/// A fleet's Redis: one connection that carries the scripts and mends itself, and a pool for what must wait.
+/// A fleet's Redis, one server or a cluster: a connection that carries the scripts and mends itself, and others for what
+/// must wait.
 ///
 /// Cheap to clone; clones share the connection.
 #[derive(Clone)]
 pub struct Store {
-    connection: ConnectionManager,
-    /// For blocking waits and long scans: each takes a connection of its own.
-    pool: deadpool_redis::Pool,
+    connection: Connection,
+    /// For blocking waits: each takes a connection of its own.
+    waits: Arc<Waits>,
     keys: Arc<Keys>,
+    /// How many partitions queues have.
+    known: Known,
     /// Without its password; for messages.
     url: Arc<str>,
 }
@@ -59,11 +66,6 @@ impl Store {
     /// The keys of this fleet.
     pub fn keys(&self) -> &Keys {
         &self.keys
-    }
-
-    /// A queue of this fleet.
-    pub fn queue(&self, name: &QueueName) -> Queue {
-        Queue { store: self.clone(), keys: Arc::new(self.keys.queue(name)), name: name.clone() }
     }
 
     fn error(&self, error: &redis::RedisError) -> StoreError {
@@ -84,35 +86,6 @@ impl Store {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("url", &self.url).finish_non_exhaustive()
-    }
-}
-
-/// One queue: its operations each run on one hash slot.
-#[derive(Debug, Clone)]
-pub struct Queue {
-    store: Store,
-    keys: Arc<QueueKeys>,
-    name: QueueName,
-}
-
-impl Queue {
-    /// Its name.
-    pub fn name(&self) -> &QueueName {
-        &self.name
-    }
-
-    /// Its keys.
-    pub fn keys(&self) -> &QueueKeys {
-        &self.keys
-    }
-
-    async fn run<T: redis::FromRedisValue>(
-        &self,
-        script: &'static Script,
-        args: &(impl redis::ToRedisArgs + Sync),
-    ) -> Result<T> {
-        let keys: Vec<&str> = self.keys.fixed.iter().map(String::as_str).collect();
-        self.store.run(script, &keys, args).await
     }
 }
 

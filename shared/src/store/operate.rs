@@ -1,8 +1,10 @@
 //! What operators do to tasks and queues: `cancel.lua`, `retry.lua`, `prioritise.lua`, `purge.lua`, `configure.lua`,
 //! `review.lua`.
 
+use std::collections::HashMap;
+
 use super::{
-    PRODUCER, Queue, Result,
+    PRODUCER, Partition, Result, StoreError,
     script::{CANCEL, CONFIGURE, PRIORITISE, PURGE, RETRY, REVIEW},
 };
 use crate::model::{NodeId, Priority, Reason, State, TaskId};
@@ -100,9 +102,30 @@ impl QueueSettings {
         }
         pairs
     }
+
+    /// What each of `count` partitions is given: a limit's share, so that the shares add up to it; all else as it is.
+    pub(super) fn shared_out(&self, count: usize) -> Result<Vec<Self>> {
+        let count = count as u64;
+        for (name, limit) in [("max_length", self.max_length), ("concurrency", self.concurrency)] {
+            if let Some(Some(limit)) = limit.filter(|limit| limit.is_some_and(|limit| limit < count)) {
+                return Err(StoreError::Impossible(format!(
+                    "{name} {limit} cannot be shared by {count} partitions: each needs one at least"
+                )));
+            }
+        }
+        let share = |limit: Option<Option<u64>>, index: u64| {
+            limit.map(|limit| limit.map(|limit| limit / count + u64::from(index < limit % count)))
+        };
+        let of = |index| Self {
+            max_length: share(self.max_length, index),
+            concurrency: share(self.concurrency, index),
+            ..self.clone()
+        };
+        Ok((0..count).map(of).collect())
+    }
 }
 
-impl Queue {
+impl Partition {
     async fn on_each(
         &self,
         script: &'static super::Script,
@@ -169,10 +192,44 @@ impl Queue {
         Ok(words.iter().map(read).collect())
     }
 
+    /// What was set, and is not at its default.
+    pub(super) async fn settings(&self) -> Result<QueueSettings> {
+        let set: HashMap<String, String> =
+            self.store.command(redis::cmd("HGETALL").arg(self.keys.meta())).await?;
+        let number = |name: &str| set.get(name).and_then(|text| text.parse().ok()).map(Some);
+        Ok(QueueSettings {
+            paused: set.get("paused").map(|text| text == "1"),
+            max_length: number("max_length"),
+            concurrency: number("concurrency"),
+            key_concurrency: number("key_concurrency"),
+            retention: number("retention"),
+            dead_retention: number("dead_retention"),
+            events: number("events"),
+        })
+    }
+
     /// Changes settings of the queue.
     pub async fn configure(&self, settings: &QueueSettings) -> Result<()> {
+        self.set(settings.pairs()).await
+    }
+
+    /// Changes settings of the first partition, and notes there how many there are: from now on that is so.
+    pub(super) async fn divide(&self, settings: &QueueSettings, count: u16) -> Result<()> {
+        let mut pairs = settings.pairs();
+        pairs.push(("partitions", count.to_string()));
+        self.set(pairs).await
+    }
+
+    async fn set(&self, pairs: Vec<(&'static str, String)>) -> Result<()> {
         let mut args = vec![PRODUCER.to_owned()];
-        args.extend(settings.pairs().into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
-        self.run::<String>(&CONFIGURE, &args).await.map(drop)
+        args.extend(pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
+        match self.run::<String>(&CONFIGURE, &args).await?.as_str() {
+            "divided" => Err(StoreError::divided_already(&self.name)),
+            "in use" => Err(StoreError::Impossible(format!(
+                "queue {} has tasks, and a task never changes its partition: divide a queue before its first task, or purge it",
+                self.name
+            ))),
+            _ => Ok(()),
+        }
     }
 }

@@ -8,6 +8,8 @@ use crate::model::Micros;
 /// What `INFO` says that matters to us.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct ServerFacts {
+    /// Host and port, if it is a node of a cluster.
+    pub address: String,
     /// `redis` or `valkey`.
     pub server: String,
     /// Its own version.
@@ -35,15 +37,44 @@ pub struct ServerFacts {
 }
 
 impl Store {
-    /// Asks the server about itself.
+    /// Asks the server about itself, or each primary of a cluster.
+    pub async fn servers(&self) -> Result<Vec<ServerFacts>> {
+        let replies = self.connection.clone().everywhere(redis::cmd("INFO")).await;
+        let read = |(address, reply)| {
+            let info: String =
+                redis::from_redis_value(reply).map_err(|error| StoreError::Unexpected(error.to_string()))?;
+            Ok(ServerFacts::read(address, &info))
+        };
+        replies.map_err(|error| self.error(&error))?.into_iter().map(read).collect()
+    }
+
+    /// Asks the server about itself; of a cluster, one primary.
     pub async fn server(&self) -> Result<ServerFacts> {
-        let info: String = self.command(&redis::cmd("INFO")).await?;
+        let first = self.servers().await?.into_iter().next();
+        first.ok_or_else(|| StoreError::Unexpected("no server told about itself".into()))
+    }
+
+    /// Refuses servers that Windlass must not be used on: see [`ServerFacts::check`].
+    pub async fn check_servers(&self, allow_eviction: bool) -> Result<()> {
+        self.servers().await?.iter().try_for_each(|facts| facts.check(allow_eviction))
+    }
+
+    /// Redis's clock.
+    pub async fn now(&self) -> Result<Micros> {
+        let (seconds, micros): (i64, i64) = self.command(&redis::cmd("TIME")).await?;
+        Ok(Micros(seconds * 1_000_000 + micros))
+    }
+}
+
+impl ServerFacts {
+    fn read(address: String, info: &str) -> Self {
         let fields: HashMap<&str, &str> = info.lines().filter_map(|line| line.split_once(':')).collect();
         let text = |name: &str| fields.get(name).map_or_else(String::new, |value| (*value).to_owned());
         let number = |name: &str| fields.get(name).and_then(|value| value.parse().ok()).unwrap_or(0);
         let redis_version = text("redis_version");
         let valkey = fields.get("valkey_version");
-        Ok(ServerFacts {
+        Self {
+            address,
             server: if valkey.is_some() { "valkey".into() } else { "redis".into() },
             version: valkey.map_or_else(|| redis_version.clone(), |version| (*version).to_owned()),
             redis_version,
@@ -56,17 +87,9 @@ impl Store {
             replicas: u32::try_from(number("connected_slaves")).unwrap_or(u32::MAX),
             clients: number("connected_clients"),
             pid: number("process_id"),
-        })
+        }
     }
 
-    /// Redis's clock.
-    pub async fn now(&self) -> Result<Micros> {
-        let (seconds, micros): (i64, i64) = self.command(&redis::cmd("TIME")).await?;
-        Ok(Micros(seconds * 1_000_000 + micros))
-    }
-}
-
-impl ServerFacts {
     /// Refuses a server below 7.0, or one that evicts keys unless `allow_eviction`.
     pub fn check(&self, allow_eviction: bool) -> Result<()> {
         let major = self.redis_version.split('.').next().and_then(|major| major.parse::<u32>().ok());

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use redis::RedisWrite;
 
-use super::{Queue, Result, StoreError, packed, script::SETTLE_AND_CLAIM, spec};
-use crate::model::{Micros, NodeId, Reason, State, TaskId, TaskRecord, TaskRef, time::micros};
+use super::{Partition, Result, StoreError, packed, script::SETTLE_AND_CLAIM, spec};
+use crate::model::{Micros, NodeId, Reason, State, TaskId, TaskRecord, time::micros};
 
 /// How an attempt ended, as the node that ran it says.
 #[derive(Debug, Clone)]
@@ -102,7 +102,7 @@ impl redis::ToRedisArgs for Args<'_> {
 /// A claimed task: id, spec, attempt, and the record's fields and values if there is more to it than this claim.
 type Reply = (Vec<String>, Vec<Vec<redis::Value>>, i64, i64);
 
-impl Queue {
+impl Partition {
     /// Settles attempts and claims tasks, in one step. Safe to repeat with the same nonce.
     pub async fn settle_and_claim(&self, call: &SettleAndClaim<'_>) -> Result<SettledAndClaimed> {
         let claimed_key = self.keys.claimed(call.node, call.number);
@@ -129,7 +129,7 @@ impl Queue {
         let (spec, attempt) = (bytes()?, packed::text(bytes()?));
         let fields: Vec<Vec<u8>> =
             parts.next().and_then(|fields| redis::from_redis_value(fields).ok()).unwrap_or_default();
-        let reference = TaskRef { queue: self.name.clone(), id };
+        let reference = self.reference(id);
         let mut task = spec::record(reference, Some(&spec), pairs(fields.into_iter().map(packed::text)));
         match attempt.parse() {
             Ok(attempt) => task.attempt = attempt,

@@ -2,15 +2,18 @@
 --   transition: none>pending submitted
 --   transition: none>scheduled submitted
 -- KEYS   the queue's fixed keys (lua/queue.lua)
--- ARGV   by, n, k, then for each of k kinds what its tasks have in common: type, priority, tenant, weight,
+-- ARGV   by, partitions of the queue, n, k, then for each of k kinds what its tasks have in common: type, priority, tenant, weight,
 --        start ('' now, '+us' after, '@us' at), expiry ('' never, '+us', '@us'), batch, concurrency key, options;
 --        then for each of n tasks: number of its kind, from 1, id, digest (empty: id made new), payload
--- reply  for each task: 'pending' | 'scheduled' | 'duplicate STATE' | 'conflict STATE' | 'full'
+-- reply  for each task: 'pending' | 'scheduled' | 'duplicate STATE' | 'conflict STATE' | 'full';
+--        the error DIVIDED if the queue has another number of partitions: then tasks may belong to another one
 -- events one entry
 -- cost   about 12 commands a call, and 1 for each task that has a start, an expiry or a concurrency key
 -- At maxmemory it is refused before it changed anything: its first write is no freeing command.
 
-local n, k = tonumber(ARGV[2]), tonumber(ARGV[3])
+if meta[9] and meta[9] ~= ARGV[2] then return redis.error_reply('DIVIDED into ' .. meta[9] .. ' partitions') end
+
+local n, k = tonumber(ARGV[3]), tonumber(ARGV[4])
 local KIND, TASK = 9, 4
 
 local function moment(word)
@@ -56,8 +59,8 @@ local function kind(a)
     tenant = ARGV[a + 2], weight = tonumber(ARGV[a + 3]) or 1, move = 'none>' .. state .. ' submitted' }
 end
 local kinds = {}
-for i = 1, k do kinds[i] = kind(4 + (i - 1) * KIND) end
-local tasks = 4 + k * KIND
+for i = 1, k do kinds[i] = kind(5 + (i - 1) * KIND) end
+local tasks = 5 + k * KIND
 
 local keys = {}
 for i = 1, n do keys[i] = spec_key(ARGV[tasks + (i - 1) * TASK + 1]) end

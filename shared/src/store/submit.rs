@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use redis::RedisWrite;
 
-use super::{PRODUCER, Queue, Result, Store, StoreError, packed, script::SUBMIT};
+use super::{PRODUCER, Partition, Result, Store, StoreError, packed, script::SUBMIT};
 use crate::model::{BatchName, Expiry, NewTask, Priority, QueueName, Start, State, time::micros};
 
 /// The most tasks that one call takes: Redis is busy for about a millisecond and a half.
@@ -105,18 +105,22 @@ fn kinds<'a>(tasks: &'a [&'a NewTask]) -> (Vec<Kind<'a>>, Vec<usize>) {
 }
 
 /// Arguments written straight into the command's buffer, without a copy of a payload.
-struct Args<'a>(&'a [&'a NewTask]);
+struct Args<'a> {
+    tasks: &'a [&'a NewTask],
+    partitions: u16,
+}
 
 impl redis::ToRedisArgs for Args<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
-        let (kinds, of) = kinds(self.0);
+        let (kinds, of) = kinds(self.tasks);
         out.write_arg(PRODUCER.as_bytes());
-        out.write_arg_fmt(self.0.len());
+        out.write_arg_fmt(self.partitions);
+        out.write_arg_fmt(self.tasks.len());
         out.write_arg_fmt(kinds.len());
         for kind in &kinds {
             kind.write(out);
         }
-        for (task, kind) in self.0.iter().zip(of) {
+        for (task, kind) in self.tasks.iter().zip(of) {
             out.write_arg_fmt(kind + 1);
             out.write_arg(task.id.as_str().as_bytes());
             out.write_arg(task.digest.as_bytes());
@@ -125,11 +129,11 @@ impl redis::ToRedisArgs for Args<'_> {
     }
 }
 
-impl Queue {
-    /// Submits tasks of this queue, at most [`MOST_PER_SUBMIT`], in one step. Safe to repeat: tasks have identities.
+impl Partition {
+    /// Submits tasks of this partition, at most [`MOST_PER_SUBMIT`], in one step. Safe to repeat: tasks have identities.
     pub async fn submit(&self, tasks: &[&NewTask]) -> Result<Vec<Accepted>> {
         debug_assert!(tasks.len() <= MOST_PER_SUBMIT && tasks.iter().all(|task| task.queue == self.name));
-        let words: Vec<String> = self.run(&SUBMIT, &Args(tasks)).await?;
+        let words: Vec<String> = self.run(&SUBMIT, &Args { tasks, partitions: self.of }).await?;
         words
             .iter()
             .map(|word| {

@@ -9,7 +9,10 @@ use windlass_shared::{
 };
 
 use super::{Fleet, PATIENCE, keys};
-use crate::process::{Output, Process, eventually, run};
+use crate::{
+    process::{Output, Process, eventually, run},
+    redis::RedisServer,
+};
 
 impl Fleet {
     /// Workspaces of attempts that are still there.
@@ -159,10 +162,15 @@ impl Fleet {
 
     fn record_of(&self, index: usize) -> Option<NodeRecord> {
         let pid = self.workers[index].pid();
-        let mut connection = self.connection();
         let keys = keys();
-        let ids: Vec<String> =
-            redis::cmd("ZRANGE").arg(keys.nodes()).arg(0).arg(-1).query(&mut connection).ok()?;
+        // Of a cluster, one primary has the nodes; the others refuse.
+        let mut servers = std::iter::once(&self.redis).chain(&self.others);
+        let (mut connection, ids) = servers.find_map(|server| {
+            let mut connection = connect(server);
+            let mut ask = redis::cmd("ZRANGE");
+            let ids: Vec<String> = ask.arg(keys.nodes()).arg(0).arg(-1).query(&mut connection).ok()?;
+            Some((connection, ids))
+        })?;
         ids.iter().find_map(|id| {
             let key = keys.node(&NodeId::new(id).ok()?);
             let json: Option<String> = redis::cmd("GET").arg(key).query(&mut connection).ok()?;
@@ -172,8 +180,7 @@ impl Fleet {
 
     /// A connection of the test's own.
     pub fn connection(&self) -> redis::Connection {
-        let client = redis::Client::open(self.redis.url()).expect("a valid URL");
-        client.get_connection_with_timeout(Duration::from_secs(5)).expect("Redis takes connections")
+        connect(&self.redis)
     }
 
     /// The keys of a queue.
@@ -195,4 +202,9 @@ impl Fleet {
         let verified = checks.as_array().expect("a list").iter().filter(|check| check["check"] == "verify");
         assert!(verified.count() > 0, "nothing was verified: {output}");
     }
+}
+
+fn connect(server: &RedisServer) -> redis::Connection {
+    let client = redis::Client::open(server.url()).expect("a valid URL");
+    client.get_connection_with_timeout(Duration::from_secs(5)).expect("Redis takes connections")
 }

@@ -104,7 +104,7 @@ pub(crate) fn settle(fleet: &Fleet, id: &str, to: State, result: &Value) {
     };
     on_store(fleet, async |store| {
         let node = NodeId::new("n-test").expect("a valid id");
-        let queue = store.queue(&QueueName::default_queue());
+        let queue = store.first_partition(&QueueName::default_queue());
         let ask = |settles: Vec<Settle>, want: usize| {
             let (node, queue) = (node.clone(), queue.clone());
             async move {

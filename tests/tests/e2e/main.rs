@@ -6,6 +6,7 @@ mod budget;
 mod budgets;
 mod bulk;
 mod cancel;
+mod cluster;
 mod dead_letter;
 mod dev;
 mod dev_faults;

@@ -58,12 +58,12 @@ async fn a_batch_may_span_queues() {
     let other = QueueName::new("other").unwrap();
     t.store.register_batch(&batch("b"), &other).await.unwrap();
     t.submit([of_b("a")]).await;
-    t.store.queue(&other).submit(&[of_b("a").queue("other").new_task()]).await.unwrap();
+    t.store.first_partition(&other).submit(&[of_b("a").queue("other").new_task()]).await.unwrap();
     node.claim(1).await;
     node.settle(completed("a", 1)).await;
     assert_eq!(t.store.batch_queues(&batch("b")).await.unwrap(), [other.clone(), t.queue.name().clone()]);
     assert_eq!(counts(&t).await, Some(BatchCounts { total: 2, completed: 1, ..BatchCounts::default() }));
-    assert_eq!(t.store.queue(&other).audit().await.unwrap().faults, []);
+    assert_eq!(t.store.first_partition(&other).audit().await.unwrap().faults, []);
     t.done().await;
 }
 

@@ -124,7 +124,7 @@ async fn a_shorter_retention_is_looked_at_soon() {
 #[tokio::test]
 async fn a_queue_is_its_own_world() {
     let t = Scene::new().await;
-    let other = t.store.queue(&windlass_shared::model::QueueName::new("other").unwrap());
+    let other = t.store.first_partition(&windlass_shared::model::QueueName::new("other").unwrap());
     t.submit([task("a")]).await;
     let draft = task("a").queue("other").digest("different");
     assert!(matches!(

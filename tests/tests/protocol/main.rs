@@ -27,6 +27,7 @@ mod nonce;
 mod order;
 mod page;
 mod park;
+mod partition;
 mod prioritise;
 mod property;
 mod purge;

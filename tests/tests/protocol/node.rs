@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 
 use windlass_shared::{
     model::{NodeId, Reason, State},
-    store::{Claimed, Extend, Extended, Held, Queue, Settle, SettleAndClaim, Settled, SettledAndClaimed},
+    store::{Claimed, Extend, Extended, Held, Partition, Settle, SettleAndClaim, Settled, SettledAndClaimed},
 };
 
 use crate::draft::id;
@@ -17,14 +17,14 @@ pub(crate) const MAX_CRASHES: u32 = 3;
 /// A node that serves one queue.
 #[derive(Debug)]
 pub(crate) struct Node {
-    queue: Queue,
+    queue: Partition,
     pub(crate) id: NodeId,
     lease: Duration,
     calls: Rc<Cell<u32>>,
 }
 
 impl Node {
-    pub(crate) fn new(queue: Queue, name: &str, calls: Rc<Cell<u32>>) -> Self {
+    pub(crate) fn new(queue: Partition, name: &str, calls: Rc<Cell<u32>>) -> Self {
         Self { queue, id: NodeId::new(name).expect("a valid node id"), lease: LEASE, calls }
     }
 

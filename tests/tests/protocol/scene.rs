@@ -5,7 +5,7 @@ use std::{cell::Cell, rc::Rc, thread, time::Duration};
 use redis::{AsyncConnectionConfig, FromRedisValue, aio::MultiplexedConnection};
 use windlass_shared::{
     model::{QueueName, TaskRecord, TaskRef},
-    store::{Accepted, Queue, QueueSettings, Store, audit::Fault},
+    store::{Accepted, Partition, QueueSettings, Store, audit::Fault},
 };
 use windlass_tests::redis::RedisServer;
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Scene {
     pub(crate) server: RedisServer,
     pub(crate) store: Store,
-    pub(crate) queue: Queue,
+    pub(crate) queue: Partition,
     plain: MultiplexedConnection,
     /// Calls of all nodes, for their nonces.
     calls: Rc<Cell<u32>>,
@@ -35,7 +35,7 @@ impl Scene {
 
     pub(crate) async fn on(server: RedisServer) -> Self {
         let store = server.store().await;
-        let queue = store.queue(&QueueName::new(QUEUE).expect("a valid queue"));
+        let queue = store.first_partition(&QueueName::new(QUEUE).expect("a valid queue"));
         let plain = connect(&server).await;
         Self { server, store, queue, plain, calls: Rc::default(), audited: Cell::new(false) }
     }
@@ -44,7 +44,7 @@ impl Scene {
     pub(crate) async fn restart(&mut self) {
         self.server.restart();
         self.store = self.server.store().await;
-        self.queue = self.store.queue(self.queue.name());
+        self.queue = self.store.first_partition(self.queue.name());
         self.plain = connect(&self.server).await;
     }
 
@@ -120,6 +120,11 @@ impl Scene {
     /// A node that serves the queue.
     pub(crate) fn node(&self, name: &str) -> Node {
         Node::new(self.queue.clone(), name, self.calls.clone())
+    }
+
+    /// A node that serves another partition.
+    pub(crate) fn node_of(&self, partition: Partition, name: &str) -> Node {
+        Node::new(partition, name, self.calls.clone())
     }
 
     /// A task's record, if there is one.

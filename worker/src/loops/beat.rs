@@ -5,14 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{sync::watch, time::Instant};
-use windlass_shared::{
-    model::TaskRef,
-    store::{Connect, Extend, Held, Queue, Result, Store},
-};
+use windlass_shared::store::{Connect, Extend, Held, Result, Store};
 
 use super::inbox::obey;
 use crate::{
-    node::{HEARTBEAT_TTL, Hint, Node, Phase},
+    node::{HEARTBEAT_TTL, Hint, Node, Phase, Served},
     running::Cause,
 };
 
@@ -56,27 +53,25 @@ async fn run(node: &Arc<Node>, connect: &Connect, mut stop: watch::Receiver<bool
 
 struct Beat {
     node: Arc<Node>,
-    store: Option<(Store, Vec<Queue>)>,
+    store: Option<Store>,
     /// State as last said, to notice a change.
     last_said: String,
 }
 
 impl Beat {
     async fn once(&mut self, connect: &Connect) -> Result<()> {
-        let (store, queues) = match &self.store {
+        let store = match &self.store {
             Some(open) => open,
-            None => {
-                let store = connect.open().await?;
-                let queues = self.node.served.iter().map(|served| store.queue(served.queue.name())).collect();
-                self.store.insert((store, queues))
-            }
+            None => self.store.insert(connect.open().await?),
         };
+        let served = self.node.served();
         let record = self.node.record();
         let state = record.state.to_string();
         let beat = store.beat(&record, HEARTBEAT_TTL, state != self.last_said);
-        // One failing queue must not keep another's leases from being extended.
-        let extensions =
-            join_all(queues.iter().enumerate().map(|(index, queue)| extend(&self.node, index, queue)));
+        // One failing partition must not keep another's leases from being extended.
+        let extensions = join_all(
+            served.iter().enumerate().map(|(index, served)| extend(&self.node, store, index, served)),
+        );
         let (beaten, extended) = tokio::join!(beat, extensions);
         let beaten = beaten?;
         self.last_said = state;
@@ -87,8 +82,9 @@ impl Beat {
     }
 }
 
-async fn extend(node: &Node, index: usize, queue: &Queue) -> Result<()> {
-    let held = node.running.held(queue.name());
+async fn extend(node: &Node, store: &Store, index: usize, served: &Served) -> Result<()> {
+    let partition = served.partition.through(store);
+    let held = node.running.held(index);
     let mut pages: Vec<&[Held]> = held.chunks(MOST_PER_CALL).collect();
     if pages.is_empty() {
         pages.push(&[]); // the upkeep is due all the same
@@ -100,17 +96,18 @@ async fn extend(node: &Node, index: usize, queue: &Queue) -> Result<()> {
             max_crashes: node.limits.max_crashes,
             held: page,
         };
-        let answer = queue.extend(&call).await?;
+        let answer = partition.extend(&call).await?;
         // Told of the attempts that were asked about, and of no later ones.
-        let asked = page
-            .iter()
-            .map(|held| (TaskRef { queue: queue.name().clone(), id: held.id.clone() }, held.attempt));
-        for (task, attempt) in asked {
-            if answer.lost.contains(&task.id) && node.running.stop_attempt(&task, attempt, Cause::Lost) {
-                tracing::warn!(%task, attempt, "the lease is lost; the attempt is dropped");
-            } else if answer.cancelled.contains(&task.id) {
-                node.running.stop_attempt(&task, attempt, Cause::Cancelled);
+        for Held { id, attempt, .. } in page {
+            if answer.lost.contains(id) && node.running.stop_attempt(index, id, *attempt, Cause::Lost) {
+                tracing::warn!(queue = %partition.name(), %id, attempt, "the lease is lost; the attempt is dropped");
+            } else if answer.cancelled.contains(id) {
+                node.running.stop_attempt(index, id, *attempt, Cause::Cancelled);
             }
+        }
+        // The queue was divided since we asked last.
+        if partition.index() == 0 && answer.partitions > partition.of() {
+            node.serve(partition.name(), served.weight).await?;
         }
         if answer.work && node.phase() == Phase::Active {
             _ = node.hints.send(Hint::Work(index));

@@ -54,7 +54,13 @@ impl Tasks {
         if let Some(batch) = &batch {
             store.register_batch(batch, &queue).await?;
         }
-        Ok(Self { queue: store.queue(&queue), task_type: TypeName::new(task_type)?, batch, bytes, tenants })
+        Ok(Self {
+            queue: store.queue(&queue).await?,
+            task_type: TypeName::new(task_type)?,
+            batch,
+            bytes,
+            tenants,
+        })
     }
 
     /// A task with an id of its own.

@@ -107,8 +107,9 @@ type Entries = Vec<(String, Vec<(String, String)>)>;
 
 /// Follows the queue's events from now on.
 async fn follow(tasks: &Tasks, finished: Arc<Finished>) -> Result<tokio::task::JoinHandle<()>> {
-    let mut cursor = tasks.queue.newest_event().await?;
-    let events = tasks.queue.keys().events().to_owned();
+    let [queue] = tasks.queue.partitions() else { bail!("a queue that is divided has several logs") };
+    let mut cursor = queue.newest_event().await?;
+    let events = queue.keys().events().to_owned();
     let url = windlass_worker::connect(&fleet::config(1)?).url;
     let settings = AsyncConnectionConfig::new().set_response_timeout(None);
     let mut connection =

@@ -59,7 +59,7 @@ async fn record(store: &Store) -> Result<NodeRecord> {
 }
 
 async fn live(store: Store, record: NodeRecord, first: Duration) -> Result<()> {
-    let queue = store.queue(&QueueName::default_queue());
+    let queue = store.first_partition(&QueueName::default_queue());
     tokio::time::sleep(first).await;
     loop {
         let extend = Extend { node: &record.id, lease: LEASE, max_crashes: MAX_CRASHES, held: &[] };

@@ -81,7 +81,7 @@ async fn queues(context: &Context, store: &Store) -> Done<BTreeMap<String, BTree
     };
     let mut queues = BTreeMap::new();
     for name in names {
-        queues.insert(name.to_string(), store.queue(&name).view().await?.totals);
+        queues.insert(name.to_string(), store.queue(&name).await?.view().await?.totals);
     }
     Ok(queues)
 }

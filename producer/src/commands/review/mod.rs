@@ -69,7 +69,7 @@ async fn list(context: &Context, limit: usize) -> Done {
     let mut waiting = Vec::new();
     let mut more = false;
     for name in queues.drain(..) {
-        let queue = store.queue(&name);
+        let queue = store.queue(&name).await?;
         let (mut cursor, mut found) = (None::<String>, 0);
         loop {
             let page = queue.list(State::Blocked, PAGE, cursor.as_deref()).await?;

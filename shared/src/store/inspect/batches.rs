@@ -47,8 +47,12 @@ impl Store {
         let queues = self.batch_queues(batch).await?;
         let mut sum = BatchCounts::default();
         let mut known = false;
+        let mut partitions = Vec::new();
         for queue in &queues {
-            let key = self.keys.queue(queue).batch(batch);
+            partitions.extend(self.queue(queue).await?.partitions().to_vec());
+        }
+        for partition in &partitions {
+            let key = partition.keys.batch(batch);
             let part: BTreeMap<String, i64> = self.command(redis::cmd("HGETALL").arg(key)).await?;
             known |= !part.is_empty();
             let get = |name: &str| u64::try_from(part.get(name).copied().unwrap_or(0)).unwrap_or(0);

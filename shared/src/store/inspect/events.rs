@@ -2,10 +2,10 @@
 
 use crate::{
     model::{Event, Micros, TaskId, Transition, event::parse_transition},
-    store::{Queue, Result},
+    store::{Partition, Result},
 };
 
-impl Queue {
+impl Partition {
     /// Entries after `cursor` (`0` for the oldest that is kept), at most `count`.
     pub async fn events(&self, cursor: &str, count: usize) -> Result<Vec<Event>> {
         let entries = self.log_page(self.keys.events(), &format!("({cursor}"), "+", false, count).await?;

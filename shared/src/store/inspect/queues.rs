@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     model::{Micros, Priority, QueueName, TaskId},
-    store::{Queue, Result, Store, spec},
+    store::{Partition, Result, Store, spec},
 };
 
 /// A queue as it is printed.
@@ -17,6 +17,8 @@ use crate::{
 )]
 pub struct QueueView {
     pub queue: QueueName,
+    /// Into how many it is divided; 1 is not divided.
+    pub partitions: u64,
     pub paused: bool,
     /// By priority.
     pub pending: BTreeMap<&'static str, u64>,
@@ -46,6 +48,40 @@ impl QueueView {
     pub fn pending_count(&self) -> u64 {
         self.pending.values().sum()
     }
+
+    /// The view of a queue, given those of its partitions, of which there is one at least.
+    pub(in crate::store) fn together(views: Vec<Self>) -> Option<Self> {
+        let mut views = views.into_iter();
+        let mut all = views.next()?;
+        for view in views {
+            all.partitions += 1;
+            all.paused &= view.paused;
+            let numbers = [
+                (&mut all.scheduled, view.scheduled),
+                (&mut all.running, view.running),
+                (&mut all.parked, view.parked),
+                (&mut all.blocked, view.blocked),
+                (&mut all.failed, view.failed),
+            ];
+            for (sum, n) in numbers {
+                *sum += n;
+            }
+            for (priority, n) in view.pending {
+                *all.pending.entry(priority).or_default() += n;
+            }
+            for (name, n) in view.totals {
+                *all.totals.entry(name).or_default() += n;
+            }
+            all.oldest_pending_ms = all.oldest_pending_ms.max(view.oldest_pending_ms);
+            // A limit is shared out among the partitions.
+            for (sum, share) in
+                [(&mut all.max_length, view.max_length), (&mut all.concurrency, view.concurrency)]
+            {
+                *sum = sum.zip(share).map(|(sum, share)| sum + share);
+            }
+        }
+        Some(all)
+    }
 }
 
 /// 2^51: the width of a priority's band of scores.
@@ -69,7 +105,7 @@ type Fields = BTreeMap<String, String>;
 /// Settings, counters, the time, then counts: scheduled, running, parked, blocked, failed, and pending by priority.
 type Counts = (Fields, Fields, (i64, i64), u64, u64, u64, u64, u64, u64, u64, u64, u64);
 
-impl Queue {
+impl Partition {
     /// Counts and settings, in three round trips.
     pub async fn view(&self) -> Result<QueueView> {
         let keys = &self.keys;
@@ -125,6 +161,7 @@ impl Queue {
         let total = |name: &str| stats.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
         QueueView {
             queue: self.name.clone(),
+            partitions: 1,
             paused: meta.get("paused").is_some_and(|text| text == "1"),
             pending: Priority::ALL.iter().map(|p| p.as_str()).zip(pending).collect(),
             scheduled,

@@ -2,7 +2,7 @@
 
 use crate::{
     model::{BatchName, TaskId, TaskRef},
-    store::{Queue, Result, StoreError},
+    store::{Partition, Result, StoreError},
 };
 
 /// Whose finished tasks.
@@ -26,7 +26,7 @@ pub struct Finished {
 /// Entry id, and its fields.
 pub(super) type LogEntry = (String, Vec<(String, String)>);
 
-impl Queue {
+impl Partition {
     /// Finished tasks after `cursor` (`0` to begin), some entries of the log at a time. Empty when there is no more yet.
     pub async fn finished(&self, log: &FinishedLog, cursor: &str) -> Result<Finished> {
         let key = match log {
@@ -40,7 +40,7 @@ impl Queue {
             .flat_map(|(_, fields)| fields)
             .flat_map(|(_, ids)| ids.split(' '))
             .filter_map(|id| TaskId::new(id).ok())
-            .map(|id| TaskRef { queue: self.name.clone(), id })
+            .map(|id| self.reference(id))
             .collect();
         Ok(Finished { tasks, cursor })
     }

@@ -1,10 +1,10 @@
 //! Reading tasks: by reference, and by state.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::{
-    model::{State, TaskId, TaskRecord, TaskRef},
-    store::{Queue, Result, Store, packed, settle::pairs, spec},
+    model::{QueueName, State, TaskId, TaskRecord, TaskRef},
+    store::{Partition, Queue, Result, Store, StoreError, packed, settle::pairs, spec},
 };
 
 /// One page of a listing.
@@ -17,41 +17,52 @@ pub struct TaskPage {
 }
 
 impl Store {
-    /// Reads tasks with their payloads, in one round trip; `None` where there is none.
+    /// Reads tasks with their payloads, in one round trip for each queue; `None` where there is none.
     pub async fn tasks(&self, references: &[TaskRef]) -> Result<Vec<Option<TaskRecord>>> {
-        let mut pipeline = redis::pipe();
-        for task in references {
-            let keys = self.keys.queue(&task.queue);
-            pipeline.cmd("HGETALL").arg(keys.task(&task.id)).cmd("GET").arg(keys.spec(&task.id));
+        let mut queues: HashMap<&QueueName, Vec<usize>> = HashMap::new();
+        for (index, reference) in references.iter().enumerate() {
+            queues.entry(&reference.queue).or_default().push(index);
         }
-        if references.is_empty() {
-            return Ok(Vec::new());
+        let mut tasks: Vec<(usize, Option<TaskRecord>)> = Vec::with_capacity(references.len());
+        for (name, indices) in queues {
+            let ids: Vec<TaskId> = indices.iter().map(|index| references[*index].id.clone()).collect();
+            tasks.extend(indices.into_iter().zip(self.queue(name).await?.tasks(&ids).await?));
         }
-        let replies: Vec<redis::Value> = self.pipeline(&pipeline).await?;
-        let mut replies = replies.into_iter();
-        let mut tasks = Vec::with_capacity(references.len());
-        for reference in references {
-            let unexpected = |e: redis::ParsingError| super::super::StoreError::Unexpected(e.to_string());
-            let fields: Vec<(Vec<u8>, Vec<u8>)> =
-                redis::from_redis_value(replies.next().unwrap_or(redis::Value::Nil)).map_err(unexpected)?;
-            let spec: Option<Vec<u8>> =
-                redis::from_redis_value(replies.next().unwrap_or(redis::Value::Nil)).map_err(unexpected)?;
-            tasks.push((spec.is_some() || !fields.is_empty()).then(|| {
-                let flat =
-                    fields.into_iter().flat_map(|(name, value)| [packed::text(name), packed::text(value)]);
-                spec::record(reference.clone(), spec.as_deref(), pairs(flat))
-            }));
-        }
-        Ok(tasks)
+        tasks.sort_by_key(|(index, _)| *index);
+        Ok(tasks.into_iter().map(|(_, task)| task).collect())
     }
 }
 
 impl Queue {
-    fn references(&self, ids: Vec<String>) -> Vec<TaskRef> {
-        ids.into_iter()
-            .filter_map(|id| TaskId::new(id).ok())
-            .map(|id| TaskRef { queue: self.name.clone(), id })
-            .collect()
+    async fn tasks(&self, ids: &[TaskId]) -> Result<Vec<Option<TaskRecord>>> {
+        self.on_each(ids, Option::is_none, |partition, ids| async move { partition.tasks(&ids).await }).await
+    }
+}
+
+impl Partition {
+    /// Reads tasks of this partition with their payloads, in one round trip.
+    async fn tasks(&self, ids: &[TaskId]) -> Result<Vec<Option<TaskRecord>>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = redis::pipe();
+        for id in ids {
+            pipeline.cmd("HGETALL").arg(self.keys.task(id)).cmd("GET").arg(self.keys.spec(id));
+        }
+        let mut replies = self.store.pipeline::<Vec<redis::Value>>(&pipeline).await?.into_iter();
+        let mut reply = || replies.next().unwrap_or(redis::Value::Nil);
+        let unexpected = |e: redis::ParsingError| StoreError::Unexpected(e.to_string());
+        let mut tasks = Vec::with_capacity(ids.len());
+        for id in ids {
+            let fields: Vec<(Vec<u8>, Vec<u8>)> = redis::from_redis_value(reply()).map_err(unexpected)?;
+            let spec: Option<Vec<u8>> = redis::from_redis_value(reply()).map_err(unexpected)?;
+            tasks.push((spec.is_some() || !fields.is_empty()).then(|| {
+                let flat =
+                    fields.into_iter().flat_map(|(name, value)| [packed::text(name), packed::text(value)]);
+                spec::record(self.reference(id.clone()), spec.as_deref(), pairs(flat))
+            }));
+        }
+        Ok(tasks)
     }
 
     /// Lists tasks of one state: those that wait in their order, finished ones newest first. About `limit` of them: of
@@ -74,8 +85,8 @@ impl Queue {
 
     /// Between two reads a task may have moved on; then it is listed under its new state.
     async fn in_state(&self, ids: Vec<String>, state: State) -> Result<Vec<TaskRecord>> {
-        let tasks = self.store.tasks(&self.references(ids)).await?;
-        Ok(tasks.into_iter().flatten().filter(|task| task.state == Some(state)).collect())
+        let ids: Vec<TaskId> = ids.into_iter().filter_map(|id| TaskId::new(id).ok()).collect();
+        Ok(self.tasks(&ids).await?.into_iter().flatten().filter(|task| task.state == Some(state)).collect())
     }
 
     fn place(&self, state: State) -> Option<(&str, bool)> {

@@ -27,7 +27,7 @@ local DAY = 24 * HOUR
 
 local stats = redis.call('HMGET', K.stats, 'seen_at', 'recover_after', 'upkeep_at', 'lease', 'v0', 'v1', 'v2', 'v3')
 local meta = redis.call('HMGET', K.meta, 'paused', 'concurrency', 'key_concurrency', 'max_length', 'retention',
-  'dead_retention', 'dead_max', 'events')
+  'dead_retention', 'dead_max', 'events', 'partitions')
 local seen_at = tonumber(stats[1]) or now
 local recover_after = tonumber(stats[2]) or 0
 local upkeep_at = tonumber(stats[3]) or 0

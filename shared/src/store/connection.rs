@@ -1,0 +1,77 @@
+//! The shared connection: to one server, or to a cluster. Either mends itself.
+
+use redis::{
+    Cmd, Pipeline, RedisFuture, RedisResult, Value,
+    aio::{ConnectionLike, ConnectionManager},
+    cluster_async::ClusterConnection,
+    cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
+};
+
+/// Clones share the connection.
+#[derive(Clone)]
+pub(super) enum Connection {
+    Single(ConnectionManager),
+    /// Speaks to whichever node has the slot of a command's first key.
+    Cluster(ClusterConnection),
+}
+
+impl Connection {
+    /// Runs a command that names no key, such as `SCAN`, where `key` is.
+    pub(super) async fn beside(&mut self, key: &str, command: Cmd) -> RedisResult<Value> {
+        match self {
+            Self::Single(connection) => connection.send_packed_command(&command).await,
+            Self::Cluster(connection) => {
+                let route = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
+                connection.route_command(command, RoutingInfo::SingleNode(route)).await
+            }
+        }
+    }
+
+    /// Runs a command on every primary; gives each one's address, if it is one of several, and its reply.
+    pub(super) async fn everywhere(&mut self, command: Cmd) -> RedisResult<Vec<(String, Value)>> {
+        use redis::cluster_routing::MultipleNodeRoutingInfo::AllMasters;
+        match self {
+            Self::Single(connection) => {
+                Ok(vec![(String::new(), connection.send_packed_command(&command).await?)])
+            }
+            Self::Cluster(connection) => {
+                let route = RoutingInfo::MultiNode((AllMasters, None));
+                match connection.route_command(command, route).await? {
+                    Value::Map(by_node) => by_node
+                        .into_iter()
+                        .map(|(node, reply)| Ok((redis::from_redis_value(node)?, reply)))
+                        .collect(),
+                    one => Ok(vec![(String::new(), one)]),
+                }
+            }
+        }
+    }
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Single(connection) => connection.req_packed_command(cmd),
+            Self::Cluster(connection) => connection.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        cmd: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Single(connection) => connection.req_packed_commands(cmd, offset, count),
+            Self::Cluster(connection) => connection.req_packed_commands(cmd, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Single(connection) => connection.get_db(),
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
