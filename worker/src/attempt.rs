@@ -22,33 +22,34 @@ use crate::{
 /// Runs the attempt to its end. What it gives is told to Redis; `None` if the lease was lost on the way.
 pub(crate) async fn run(
     node: Arc<Node>,
-    task: TaskRecord,
+    mut task: TaskRecord,
     progress: Progress,
     stopped: oneshot::Receiver<Cause>,
 ) -> Option<Settle> {
     let span = tracing::info_span!("attempt", task = %task.reference, r#type = %task.task_type, attempt = task.attempt);
     async move {
         let known = node.catalog.get(&task.task_type);
-        let outcome = match (decode(&task, progress), known) {
+        let outcome = match (decode(&mut task, progress), known) {
             (Err(failure), _) => Outcome::Failed(failure),
             (Ok(_), None) => unknown_type(&node, &task).await,
             (Ok(job), Some(known)) => execute(&job, known, known.timeout(&task), stopped).await,
         };
         log(&task, &outcome);
-        let policy = known.map(|known| known.policy(&task)).unwrap_or_default();
+        let failed = matches!(outcome, Outcome::Failed(_));
+        let policy = known.filter(|_| failed).map(|known| known.policy(&task)).unwrap_or_default();
         decide(&task, &policy, outcome, node.limits.max_result, fastrand::f64())
     }
     .instrument(span)
     .await
 }
 
-/// The record as an executor sees it, or why it cannot be read.
-fn decode(task: &TaskRecord, progress: Progress) -> Result<Job, Failure> {
+/// The record as an executor sees it, or why it cannot be read. Takes the payload out of it.
+fn decode(task: &mut TaskRecord, progress: Progress) -> Result<Job, Failure> {
     let bad = |why: String| Failure::new(ErrorClass::Undecodable, why);
     if let Some(fault) = &task.fault {
         return Err(bad(fault.clone()));
     }
-    let payload = RawValue::from_string(task.payload.clone())
+    let payload = RawValue::from_string(std::mem::take(&mut task.payload))
         .map_err(|error| bad(format!("its payload is not JSON: {error}")))?;
     Ok(Job {
         reference: task.reference.clone(),

@@ -24,6 +24,10 @@ use crate::{
 
 /// Settled or claimed in one call at the most, so that Redis is never busy with it for long.
 const MOST_PER_CALL: usize = 100;
+/// Bytes of payloads or results in one call, about, if there are several: Redis copies each through Lua.
+const MOST_BYTES: usize = 1 << 20;
+/// Claimed by the first call, which cannot know yet how large payloads are here.
+const FIRST_CLAIM: usize = 16;
 /// Calls in flight for a partition.
 const CALLS: usize = 3;
 /// Slots that one of several partitions is granted in a row, so that its calls stay worth their while.
@@ -38,6 +42,8 @@ struct Lane {
     work: bool,
     /// The last claim found all that it asked for.
     plenty: bool,
+    /// How many tasks fit into one reply, as far as the largest payload of the last one tells.
+    fit: usize,
     /// When something falls due.
     due: Option<Instant>,
     /// Slots granted and not used yet.
@@ -56,6 +62,7 @@ impl Lane {
             served,
             work: true,
             plenty: false,
+            fit: FIRST_CLAIM,
             due: None,
             credit: 0,
             ready: Vec::new(),
@@ -69,9 +76,20 @@ impl Lane {
         let worth = if self.is_silent() {
             self.credit > 0 || !self.ready.is_empty()
         } else {
-            self.ready.len() >= WORTH_A_CALL || (self.plenty && self.credit >= WORTH_A_CALL)
+            self.ready.len() >= WORTH_A_CALL || (self.plenty && self.credit >= WORTH_A_CALL.min(self.fit))
         };
         worth.then(|| self.in_flight.iter().position(Option::is_none)).flatten()
+    }
+
+    /// Attempts to settle in one call.
+    fn take_ready(&mut self) -> Vec<Settle> {
+        let mut bytes = 0;
+        let fits = |settle: &&Settle| {
+            bytes += settle.result.len() + settle.error.len();
+            bytes <= MOST_BYTES
+        };
+        let n = self.ready.iter().take(MOST_PER_CALL).take_while(fits).count().max(1);
+        if n >= self.ready.len() { std::mem::take(&mut self.ready) } else { self.ready.drain(..n).collect() }
     }
 
     fn is_silent(&self) -> bool {
@@ -217,12 +235,8 @@ impl Dispatcher {
     fn call(&mut self) {
         for (index, lane) in self.lanes.iter_mut().enumerate() {
             while let Some(call) = lane.next_call() {
-                let want = lane.credit.min(MOST_PER_CALL);
-                let settles = if lane.ready.len() > MOST_PER_CALL {
-                    lane.ready.drain(..MOST_PER_CALL).collect()
-                } else {
-                    std::mem::take(&mut lane.ready)
-                };
+                let want = lane.credit.min(lane.fit);
+                let settles = lane.take_ready();
                 lane.credit -= want;
                 lane.in_flight[call] = Some(want);
                 let (node, served) = (Arc::clone(&self.node), Arc::clone(&lane.served));
@@ -245,6 +259,9 @@ impl Dispatcher {
         lane.in_flight[call] = None;
         if want > 0 {
             lane.plenty = answer.claimed.len() == want;
+        }
+        if let Some(largest) = answer.claimed.iter().map(|claimed| claimed.task.payload.len()).max() {
+            lane.fit = (MOST_BYTES / largest.max(1)).clamp(1, MOST_PER_CALL);
         }
         if answer.claimed.len() < want {
             lane.work = false;

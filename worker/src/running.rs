@@ -2,18 +2,16 @@
 
 use std::{
     collections::{HashMap, hash_map},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use serde_json::value::RawValue;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use windlass_shared::{
     model::{QueueName, RunningTask, TaskId, TaskRecord, TaskRef},
     store::Held,
 };
 
-/// Where the reports of an attempt arrive; the latest wins.
-pub(crate) type Reports = watch::Receiver<Option<Arc<RawValue>>>;
+use crate::executor::Reports;
 
 /// Why an attempt is stopped from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,12 +116,12 @@ impl Running {
     /// What is held in a partition, with progress reports that were not sent yet.
     pub(crate) fn held(&self, partition: usize) -> Vec<Held> {
         self.lock()
-            .iter_mut()
+            .iter()
             .filter(|((of, _), _)| *of == partition)
             .map(|((_, id), entry)| Held {
                 id: id.clone(),
                 attempt: entry.attempt,
-                progress: unsent(&mut entry.progress),
+                progress: entry.progress.take().map_or_else(String::new, |json| json.get().to_owned()),
             })
             .collect()
     }
@@ -145,14 +143,6 @@ impl Running {
         tasks.truncate(most);
         (entries.len(), tasks)
     }
-}
-
-/// A report that was not sent yet, or nothing.
-fn unsent(reports: &mut Reports) -> String {
-    if !reports.has_changed().unwrap_or(false) {
-        return String::new();
-    }
-    reports.borrow_and_update().as_ref().map(|json| json.get().to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -112,3 +112,25 @@ fn a_task_that_was_not_started_in_time_expires() {
     assert_eq!(output.json()["attempt"], 0, "{output}");
     fleet.verify();
 }
+
+/// A hundred payloads of a megabyte in one reply would hold up everybody else's calls.
+#[test]
+fn large_payloads_are_claimed_a_few_at_a_time() {
+    let mut fleet = Fleet::start(&FleetOptions { workers: 0, concurrency: 64, ..FleetOptions::default() });
+    let large = json!("x".repeat(600_000));
+    fleet.submit_lines(&lines("t", 40, "noop", &large), &["--batch", "b"]);
+    fleet.spawn_worker();
+    assert_completed_once(&fleet, &fleet.finish_batch("b", secs(30)), 40);
+    let key = fleet.queue_keys("default").events().to_owned();
+    let log: Vec<(String, Vec<(String, String)>)> =
+        redis::cmd("XRANGE").arg(key).arg("-").arg("+").query(&mut fleet.connection()).expect("a log");
+    let claims: Vec<usize> = log
+        .iter()
+        .flat_map(|(_, fields)| fields)
+        .filter(|(name, _)| name == "pending>running claimed")
+        .map(|(_, ids)| ids.split(' ').count())
+        .collect();
+    assert_eq!(claims.iter().sum::<usize>(), 40);
+    assert!(claims[0] <= 16 && claims[1..].iter().filter(|n| **n > 1).count() <= 2, "{claims:?}");
+    fleet.verify();
+}

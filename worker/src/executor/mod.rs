@@ -32,7 +32,7 @@ use serde_json::value::RawValue;
 use windlass_shared::model::{Priority, TaskRef, TypeName};
 
 pub use failure::{Failure, Next};
-pub use progress::Progress;
+pub use progress::{Progress, Reports};
 
 /// One attempt of one task, as an executor sees it.
 #[derive(Debug, Clone)]

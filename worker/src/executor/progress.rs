@@ -1,17 +1,30 @@
 //! How a running task says how far it is: the latest report wins, and reporting never waits.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::sync::watch;
 
 /// A report larger than this many bytes is dropped: it is written to Redis with every beat.
 const LARGEST: usize = 16 * 1024;
 
 /// Where a running task reports progress. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Progress(Option<watch::Sender<Option<Arc<RawValue>>>>);
+pub struct Progress(Option<Reports>);
+
+/// Where the reports of a task arrive.
+#[derive(Clone, Default)]
+pub struct Reports(Arc<Mutex<Option<Box<RawValue>>>>);
+
+impl Reports {
+    /// The latest report, if none was taken since it came.
+    pub fn take(&self) -> Option<Box<RawValue>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 impl Progress {
     /// Reports go nowhere.
@@ -19,10 +32,10 @@ impl Progress {
         Self(None)
     }
 
-    /// Reports go to the receiver, which sees the latest one.
-    pub fn channel() -> (Self, watch::Receiver<Option<Arc<RawValue>>>) {
-        let (sender, receiver) = watch::channel(None);
-        (Self(Some(sender)), receiver)
+    /// Reports go to the other end, which sees the latest one.
+    pub fn channel() -> (Self, Reports) {
+        let reports = Reports::default();
+        (Self(Some(reports.clone())), reports)
     }
 
     /// Reports any value that is JSON.
@@ -36,10 +49,10 @@ impl Progress {
 
     /// Reports JSON that is written already.
     pub fn report_raw(&self, value: Box<RawValue>) {
-        if let Some(sender) = &self.0
+        if let Some(reports) = &self.0
             && value.get().len() <= LARGEST
         {
-            sender.send_replace(Some(value.into()));
+            *reports.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         }
     }
 }
@@ -58,11 +71,12 @@ mod tests {
 
     #[test]
     fn the_latest_report_wins_and_a_huge_one_is_dropped() {
-        let (progress, receiver) = Progress::channel();
+        let (progress, reports) = Progress::channel();
         progress.report(&json!({"done": 1}));
         progress.report(&json!({"done": 2}));
         progress.report(&"x".repeat(LARGEST));
-        assert_eq!(receiver.borrow().as_ref().unwrap().get(), r#"{"done":2}"#);
+        assert_eq!(reports.take().unwrap().get(), r#"{"done":2}"#);
+        assert!(reports.take().is_none(), "each is taken once");
         Progress::none().report(&1);
     }
 }

@@ -81,13 +81,13 @@ mod tests {
     use super::*;
 
     fn fed(limit: usize, pieces: &[&str]) -> (String, Option<String>) {
-        let (progress, receiver) = Progress::channel();
+        let (progress, reports) = Progress::channel();
         let mut stderr = Stderr::new(limit, &progress);
         for piece in pieces {
             stderr.push(piece.as_bytes());
         }
         let text = stderr.finish();
-        let report = receiver.borrow().as_ref().map(|raw| raw.get().to_owned());
+        let report = reports.take().map(|raw| raw.get().to_owned());
         (text, report)
     }
 

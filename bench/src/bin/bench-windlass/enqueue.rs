@@ -25,13 +25,15 @@ const MOST_BYTES: usize = 1 << 20;
 pub(crate) async fn run(args: &Enqueue) -> Result<()> {
     let store = fleet::store().await?;
     let tasks = Arc::new(Tasks::register(&store, &args.task_type, args.bytes, args.tenants).await?);
-    let per_call = if args.mode == Mode::Single {
-        1
-    } else {
-        (MOST_BYTES / args.bytes.max(1)).clamp(1, MOST_PER_SUBMIT)
-    };
-    let in_flight = if args.mode == Mode::Single { 1 } else { IN_FLIGHT };
+    let per_call = (MOST_BYTES / args.bytes.max(1)).clamp(1, MOST_PER_SUBMIT);
     let start = Instant::now();
+    if args.mode == Mode::Single {
+        for idx in args.start..args.start + args.n {
+            submit(&tasks, &[Work { idx, ms: args.ms }]).await?;
+        }
+        tell(args, start, "await submit");
+        return Ok(());
+    }
     stream::iter((args.start..args.start + args.n).step_by(per_call))
         .map(|first| {
             let work = (first..(args.start + args.n).min(first + per_call as u64))
@@ -39,15 +41,15 @@ pub(crate) async fn run(args: &Enqueue) -> Result<()> {
             let (tasks, work) = (Arc::clone(&tasks), work.collect::<Vec<_>>());
             async move { tokio::spawn(async move { submit(&tasks, &work).await }).await? }
         })
-        .buffer_unordered(in_flight)
+        .buffer_unordered(IN_FLIGHT)
         .try_for_each(|()| async { Ok(()) })
         .await?;
-    let how = match args.mode {
-        Mode::Bulk => format!("submit of {per_call}, {in_flight} in flight"),
-        Mode::Single => "await submit".to_owned(),
-    };
-    say(&json!({ "n": args.n, "seconds": start.elapsed().as_secs_f64(), "how": how }).to_string());
+    tell(args, start, &format!("submit of {per_call}, {IN_FLIGHT} in flight"));
     Ok(())
+}
+
+fn tell(args: &Enqueue, start: Instant, how: &str) {
+    say(&json!({ "n": args.n, "seconds": start.elapsed().as_secs_f64(), "how": how }).to_string());
 }
 
 /// Submits tasks in one call; all of them must be new.

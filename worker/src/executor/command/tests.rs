@@ -164,17 +164,16 @@ async fn input_that_nobody_reads_and_output_that_comes_first_block_nothing() {
 #[tokio::test]
 async fn progress_on_stderr_is_reported_while_the_command_runs() {
     let (root, executor) = executor(|_| ());
-    let (progress, mut reports) = Progress::channel();
+    let (progress, reports) = Progress::channel();
     let wait = "until [ -e go ]; do sleep 0.01; done";
     let script = format!("echo '::progress {{\"done\": 1}}' >&2; pwd >&2; {wait}; echo '::progress 2' >&2");
     let job = Job { progress, ..job(&sh(&script)) };
     let task = tokio::spawn(async move { executor.execute(&job).await });
-    reports.changed().await.unwrap();
-    assert_eq!(reports.borrow().as_ref().unwrap().get(), r#"{"done":1}"#);
+    assert_eq!(eventually("a report", || reports.take()).await.get(), r#"{"done":1}"#);
     let workspace = fs::read_dir(root.path()).unwrap().next().unwrap().unwrap().path();
     fs::write(workspace.join("go"), "").unwrap();
     let result: Value = serde_json::from_str(task.await.unwrap().unwrap().get()).unwrap();
-    assert_eq!(reports.borrow().as_ref().unwrap().get(), "2");
+    assert_eq!(reports.take().unwrap().get(), "2");
     assert_eq!(result["stderr"].as_str().unwrap().trim(), workspace.to_str().unwrap());
 }
 
