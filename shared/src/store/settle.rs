@@ -26,6 +26,13 @@ pub struct Settle {
     pub result: String,
 }
 
+impl Settle {
+    /// Ended as nearly all do. Such attempts go first in a call, with no more than their result.
+    fn is_plain(&self) -> bool {
+        self.to == State::Completed && self.reason == Reason::Completed && self.error.is_empty()
+    }
+}
+
 /// What a node asks in one call.
 #[derive(Debug)]
 pub struct SettleAndClaim<'a> {
@@ -86,8 +93,14 @@ impl redis::ToRedisArgs for Args<'_> {
         out.write_arg_fmt(micros(call.lease));
         out.write_arg_fmt(call.want);
         out.write_arg_fmt(call.max_crashes);
-        out.write_arg_fmt(call.settles.len());
-        for settle in call.settles {
+        let plain = call.settles.iter().filter(|settle| settle.is_plain());
+        out.write_arg_fmt(plain.clone().count());
+        for settle in plain {
+            out.write_arg(settle.id.as_str().as_bytes());
+            out.write_arg_fmt(settle.attempt);
+            out.write_arg(&packed::pack(&settle.result));
+        }
+        for settle in call.settles.iter().filter(|settle| !settle.is_plain()) {
             out.write_arg(settle.id.as_str().as_bytes());
             out.write_arg_fmt(settle.attempt);
             out.write_arg(settle.to.as_str().as_bytes());
@@ -97,6 +110,20 @@ impl redis::ToRedisArgs for Args<'_> {
             out.write_arg(&packed::pack(&settle.result));
         }
     }
+}
+
+/// The script answers plain attempts first: brings the answers into the order of the call.
+fn in_order(settles: &[Settle], answers: Vec<Settled>) -> Vec<Settled> {
+    if answers.len() != settles.len() {
+        return answers; // those of an earlier call with this nonce
+    }
+    let (plain, others) = answers.split_at(settles.iter().filter(|settle| settle.is_plain()).count());
+    let (mut plain, mut others) = (plain.iter(), others.iter());
+    settles
+        .iter()
+        .filter_map(|settle| if settle.is_plain() { plain.next() } else { others.next() })
+        .copied()
+        .collect()
 }
 
 /// A claimed task: id, spec, attempt, and the record's fields and values if there is more to it than this claim.
@@ -111,7 +138,7 @@ impl Queue {
         let (settled, claimed, next, now): Reply =
             self.store.run(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?;
         Ok(SettledAndClaimed {
-            settled: settled.iter().map(|word| parse(word)).collect::<Result<_>>()?,
+            settled: in_order(call.settles, settled.iter().map(|word| parse(word)).collect::<Result<_>>()?),
             claimed: claimed
                 .into_iter()
                 .filter_map(|reply| self.claimed(reply, call.node, Micros(now)))
