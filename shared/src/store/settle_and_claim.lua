@@ -18,9 +18,9 @@
 --        JSON; then for each attempt that ended otherwise: id, attempt, state it goes to, reason, delay us, error JSON
 --        or '', result JSON or ''. The result of an attempt that did not complete is its ledger (what it did so far),
 --        which the next attempt is given; when blocked, the draft
--- reply  { for each settled attempt, in that order, 'ok' | 'stale' | 'gone' },
---        { for each claimed task { id, spec, attempt, { field, value, ... } if it has more to its record than this } },
---        next moment us or 0, now us
+-- reply  one list: for each settled attempt, in that order, 'ok' | 'stale' | 'gone', as words of one text; next moment
+--        us or 0; now us; c, then for each of c claimed tasks: id, spec; then for each of them that has more to its
+--        record than this first claim: its number among them, from 1, attempt, { field, value, ... }
 -- events one entry
 -- cost   3 commands a task (1 to claim, 2 to settle), and about 17 a call
 -- Only the attempt that holds the lease may settle: state, attempt number and node must match. The same nonce again
@@ -31,18 +31,29 @@ local max_crashes, n_completed = tonumber(ARGV[5]), tonumber(ARGV[6])
 local last_claim = KEYS[16]
 lease_of_node(lease)
 
+-- The reply. Lists within it would cost more than what they hold.
+local reply, more, n_claimed = { '', '0', now_text, '0' }, {}, 0
+local function tell(id, spec, attempt, record)
+  n_claimed = n_claimed + 1
+  reply[2 * n_claimed + 3], reply[2 * n_claimed + 4] = id, spec or ''
+  if record then more[#more + 1] = n_claimed; more[#more + 1] = attempt; more[#more + 1] = record end
+end
+local function answer(words)
+  reply[1], reply[4] = words, tostring(n_claimed)
+  for _, value in ipairs(more) do reply[#reply + 1] = value end
+  return reply
+end
+
 local function replay(last)
   local tasks = task_helpers()
-  local settled, claimed = {}, {}
   local words, list = string.match(last, '^[^\n]*\n([^\n]*)\n(.*)$')
-  for word in string.gmatch(words, '%S+') do settled[#settled + 1] = word end
   for id, attempt in string.gmatch(list, '(%S+)#(%d+)') do
     local t = redis.call('HMGET', TASK .. id, 'state', 'lease')
     if t[1] == 'running' and tasks.holds(t[2], attempt, node) then
-      claimed[#claimed + 1] = { id, redis.call('GET', SPEC .. id) or '', attempt, redis.call('HGETALL', TASK .. id) }
+      tell(id, redis.call('GET', SPEC .. id), attempt, redis.call('HGETALL', TASK .. id))
     end
   end
-  return settled, claimed
+  return words
 end
 
 -- There is a batch, or was one lately; without any, no lease is searched for one.
@@ -58,12 +69,12 @@ local function marks_of(ids, attempts)
   return table.concat(marks, ' ')
 end
 
-local replies, leaving = {}, {}
+local settled, leaving = {}, {}
 -- Why an attempt may not settle; `state` is that of the task's record.
 local function refuse(id, state)
   local there = state or redis.call('EXISTS', SPEC .. id) == 1
   if there then count('stale', 1) end
-  replies[#replies + 1] = there and 'stale' or 'gone'
+  settled[#settled + 1] = there and 'stale' or 'gone'
 end
 
 local function settle_completed()
@@ -80,7 +91,7 @@ local function settle_completed()
     local held = t[2]
     if t[1] == 'running' and held and string.find(held, fence, 1, true) == 1 then
       local k = #leaving + 1
-      replies[i], leaving[k] = 'ok', id
+      settled[i], leaving[k] = 'ok', id
       if attempt ~= '1' then attempts[k] = attempt end
       if not t[4] and result ~= '' then
         redis.call('HSET', key, 'state', 'completed', 'finished_at', now_text, 'result', result)
@@ -153,7 +164,7 @@ local function settle_others()
     local id = ARGV[a]
     local t = redis.call('HMGET', TASK .. id, 'state', 'lease', 'concurrency_key')
     if t[1] == 'running' and tasks.holds(t[2], ARGV[a + 1], node) then
-      replies[#replies + 1] = 'ok'
+      settled[#settled + 1] = 'ok'
       leaving[#leaving + 1] = id
       apply(a, id, t[2], t[3])
     else
@@ -172,9 +183,9 @@ local function settle()
 end
 
 local now_and_after = ' ' .. node .. ' ' .. now_text .. ' '
--- A popped task that has a record: it was claimed before, or it has a concurrency key or an expiry. It may expire or be
--- parked instead; then nothing is returned. Its record says `running` already.
-local function lease_again(id, spec, score, batch)
+-- A popped task that has a record: it was claimed before, or it has a concurrency key or an expiry. Gives its attempt and
+-- its record. It may expire or be parked instead; then nothing is returned. Its record says `running` already.
+local function lease_again(id, score, batch)
   local tasks = task_helpers()
   local key = TASK .. id
   local t = redis.call('HMGET', key, 'attempt', 'expires_at', 'concurrency_key')
@@ -203,7 +214,7 @@ local function lease_again(id, spec, score, batch)
   attempt = text(attempt + 1)
   if redis.call('HGET', key, 'batch') then batch = '' end
   redis.call('HSET', key, 'lease', attempt .. now_and_after .. score .. batch, 'reason', 'claimed')
-  return { id, spec, attempt, redis.call('HGETALL', key) }, attempt ~= '1' and attempt or nil
+  return attempt, redis.call('HGETALL', key)
 end
 
 -- A task of this score was claimed: V of its band is at least its tag.
@@ -217,8 +228,8 @@ local function raise_v(score)
 end
 
 local function claim()
-  local ids, attempts, claimed, leases = {}, {}, {}, {}
-  if paused then return claimed, '' end
+  local ids, attempts, leases = {}, {}, {}
+  if paused then return '' end
   if concurrency then want = math.min(want, concurrency - redis.call('ZCARD', RUNNING)) end
   local until_text, first = text(now + lease), '1' .. now_and_after
   for _ = 1, 4 do
@@ -229,7 +240,7 @@ local function claim()
     if #popped == 0 then break end
     local keys = {}
     for i = 1, #popped, 2 do keys[#keys + 1] = SPEC .. popped[i] end
-    local specs = redis.call('MGET', unpack(keys))
+    local found = redis.call('MGET', unpack(keys))
     -- They come in order: where the first and the last are of one band, the last has the largest tag.
     local band = raise_v(popped[#popped])
     if #popped > 2 and raise_v(popped[2]) ~= band then
@@ -237,7 +248,7 @@ local function claim()
     end
     for i = 1, #popped, 2 do
       -- The score stays the text that Redis gave: every digit of it.
-      local id, score, spec = popped[i], popped[i + 1], specs[(i + 1) / 2]
+      local id, score, spec = popped[i], popped[i + 1], found[(i + 1) / 2]
       local batch, new = '', nil
       if spec and batches then
         batch = string.match(spec, '^batch=(%S+)')
@@ -247,49 +258,45 @@ local function claim()
       if spec or redis.call('EXISTS', TASK .. id) == 1 then
         new = redis.pcall('HSET', TASK .. id, 'state', 'running', 'lease', first .. score .. batch)
       end
-      local told, attempt
+      local attempt, record
       if new == 2 then
-        told = { id, spec or '', '1' }
+        attempt = '1'
       elseif type(new) == 'number' then
-        told, attempt = lease_again(id, spec or '', score, batch)
+        attempt, record = lease_again(id, score, batch)
       end
-      if told then
+      if attempt then
         local k = #ids + 1
-        ids[k], claimed[k] = id, told
-        attempts[k] = attempt
+        ids[k] = id
         leases[2 * k - 1], leases[2 * k] = until_text, id
+        if attempt ~= '1' then attempts[k] = attempt end
+        tell(id, spec, attempt, record)
       end
     end
     -- Fewer than asked for, and all of them good: nothing waits any more.
     if #popped < 2 * asked and 2 * (#ids - before) == #popped then break end
   end
-  if #ids == 0 then return claimed, '' end
+  if #ids == 0 then return '' end
   redis.call('ZADD', RUNNING, unpack(leases))
   upkeep_by(now + lease)
   local marks = marks_of(ids, attempts)
   note_as('pending>running claimed', marks)
-  return claimed, marks
+  return marks
 end
 
-local function answer(settled, claimed, next_moment)
-  -- Times leave as text: Lua's numbers become 64-bit integers in a reply, which is exact here, but text says so.
-  return { settled, claimed, next_moment == 0 and '0' or text(next_moment), now_text }
-end
 local last = redis.call('GET', last_claim)
 if last and string.sub(last, 1, #nonce + 1) == nonce .. '\n' then
   redis.call('ZREM', RUNNING, '')
-  local settled, claimed = replay(last)
+  local words = replay(last)
   commit(node)
-  return answer(settled, claimed, 0)
+  return answer(words)
 end
 settle()
 upkeep(max_crashes)
-local claimed, marks = claim()
+local marks = claim()
+local words = table.concat(settled, ' ')
 -- A node that takes only part of what waits rings for the next one.
 ring = true
--- A call that changed nothing may as well be made anew.
-if #replies + #claimed > 0 then
-  redis.call('SET', last_claim, nonce .. '\n' .. table.concat(replies, ' ') .. '\n' .. marks, 'PX', '60000')
-end
+redis.call('SET', last_claim, nonce .. '\n' .. words .. '\n' .. marks, 'PX', '60000')
 commit(node)
-return answer(replies, claimed, (put_off or #claimed < want) and next_due() or 0)
+if put_off or n_claimed < want then reply[2] = text(next_due()) end
+return answer(words)
