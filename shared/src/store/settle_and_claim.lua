@@ -69,7 +69,13 @@ local function marks_of(ids, attempts)
   return table.concat(marks, ' ')
 end
 
-local settled, leaving = {}, {}
+local settled, done = {}, {}
+-- What completed leaves `running` after the claim: a set that is emptied and filled again costs more than one that
+-- keeps its size. Such a task cannot be claimed meanwhile.
+local function remove_done()
+  if #done > 0 then redis.call('ZREM', RUNNING, unpack(done)) end
+  done = {}
+end
 -- Why an attempt may not settle; `state` is that of the task's record.
 local function refuse(id, state)
   local there = state or redis.call('EXISTS', SPEC .. id) == 1
@@ -90,8 +96,8 @@ local function settle_completed()
     if #t ~= 2 or t[1] ~= 'running' then t = redis.call('HMGET', key, 'state', 'lease', 'concurrency_key', 'reason') end
     local held = t[2]
     if t[1] == 'running' and held and string.find(held, fence, 1, true) == 1 then
-      local k = #leaving + 1
-      settled[i], leaving[k] = 'ok', id
+      local k = #done + 1
+      settled[i], done[k] = 'ok', id
       if attempt ~= '1' then attempts[k] = attempt end
       if not t[4] and result ~= '' then
         redis.call('HSET', key, 'state', 'completed', 'finished_at', now_text, 'result', result)
@@ -105,10 +111,10 @@ local function settle_completed()
       refuse(id, t[1])
     end
   end
-  if #leaving == 0 then return end
-  if not batches then append(finished_ids, 'completed', table.concat(leaving, ' ')) end
-  note_as('running>completed completed', marks_of(leaving, attempts))
-  count('completed', #leaving)
+  if #done == 0 then return end
+  if not batches then append(finished_ids, 'completed', table.concat(done, ' ')) end
+  note_as('running>completed completed', marks_of(done, attempts))
+  count('completed', #done)
   for _, concurrency_key in ipairs(freed) do task_helpers().release_key(concurrency_key) end
 end
 
@@ -160,6 +166,7 @@ local function settle_others()
     if concurrency_key then tasks.release_key(concurrency_key) end
   end
 
+  local leaving = {}
   for a = 7 + 3 * n_completed, #ARGV, 7 do
     local id = ARGV[a]
     local t = redis.call('HMGET', TASK .. id, 'state', 'lease', 'concurrency_key')
@@ -171,6 +178,7 @@ local function settle_others()
       refuse(id, t[1])
     end
   end
+  if #leaving > 0 then redis.call('ZREM', RUNNING, unpack(leaving)) end
 end
 
 local function settle()
@@ -178,7 +186,6 @@ local function settle()
   redis.call('ZREM', RUNNING, '')
   if n_completed > 0 then settle_completed() end
   if #ARGV > 6 + 3 * n_completed then settle_others() end
-  if #leaving > 0 then redis.call('ZREM', RUNNING, unpack(leaving)) end
   flush_pending()
 end
 
@@ -230,7 +237,7 @@ end
 local function claim()
   local ids, attempts, leases = {}, {}, {}
   if paused then return '' end
-  if concurrency then want = math.min(want, concurrency - redis.call('ZCARD', RUNNING)) end
+  if concurrency then want = math.min(want, concurrency - redis.call('ZCARD', RUNNING) + #done) end
   local until_text, first = text(now + lease), '1' .. now_and_after
   for _ = 1, 4 do
     if want <= #ids then break end
@@ -291,8 +298,10 @@ if last and string.sub(last, 1, #nonce + 1) == nonce .. '\n' then
   return answer(words)
 end
 settle()
+if now >= upkeep_at then remove_done() end -- upkeep looks at what runs
 upkeep(max_crashes)
 local marks = claim()
+remove_done()
 local words = table.concat(settled, ' ')
 -- A node that takes only part of what waits rings for the next one.
 ring = true
