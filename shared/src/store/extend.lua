@@ -20,13 +20,14 @@
 -- cost   1 read a task and about 8 commands a call
 
 local node, lease, max_crashes, n = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-redis.call('ZREM', K.running, '') -- frees nothing, but lets the script pass at maxmemory
+redis.call('ZREM', RUNNING, '') -- frees nothing, but lets the script pass at maxmemory
+local tasks = n > 0 and task_helpers()
 local lost, cancelled, leases = {}, {}, {}
 for i = 1, n do
   local a = 5 + (i - 1) * 3
-  local id, key = ARGV[a], task_key(ARGV[a])
+  local id, key = ARGV[a], TASK .. ARGV[a]
   local t = redis.call('HMGET', key, 'state', 'lease', 'cancel')
-  if t[1] == 'running' and holds(t[2], ARGV[a + 1], node) then
+  if t[1] == 'running' and tasks.holds(t[2], ARGV[a + 1], node) then
     leases[#leases + 1], leases[#leases + 2] = now + lease, id
     if ARGV[a + 2] ~= '' then redis.call('HSET', key, 'progress', ARGV[a + 2]) end
     if t[3] then cancelled[#cancelled + 1] = id end
@@ -34,15 +35,14 @@ for i = 1, n do
     lost[#lost + 1] = id
   end
 end
-if #leases > 0 then redis.call('ZADD', K.running, 'XX', unpack(leases)) end
+if #leases > 0 then redis.call('ZADD', RUNNING, 'XX', unpack(leases)) end
 lease_of_node(lease)
 -- Once nothing runs, a lease that was longer once no longer decides what an outage is.
-if n == 0 and stored_lease > lease and redis.call('ZCARD', K.running) == 0 then
+if n == 0 and stored_lease > lease and redis.call('ZCARD', RUNNING) == 0 then
   stored_lease, longest_lease = lease, lease
 end
 upkeep(max_crashes)
 commit(node)
-local work = not paused and redis.call('ZCARD', K.pending) > 0
-  and not (concurrency and redis.call('ZCARD', K.running) >= concurrency)
-return { lost, cancelled, work and 'work' or 'idle', string.format('%.0f', next_due()), string.format('%.0f', now),
-  meta[9] or '1' }
+local work = not paused and redis.call('ZCARD', PENDING) > 0
+  and not (concurrency and redis.call('ZCARD', RUNNING) >= concurrency)
+return { lost, cancelled, work and 'work' or 'idle', text(next_due()), now_text, meta[5] or '1' }

@@ -9,12 +9,13 @@
 -- events one entry
 -- cost   about 6 commands a task
 
-redis.call('HSET', K.stats, 'seen_at', now)
+redis.call('HSET', STATS, 'seen_at', now)
+local tasks = task_helpers()
 local WAITING = { pending = true, scheduled = true, parked = true, running = true }
 local reply, priority = {}, ARGV[2]
 for i = 3, #ARGV do
-  local id, key = ARGV[i], task_key(ARGV[i])
-  local state, attempt, concurrency_key = look(id, 'concurrency_key')
+  local id, key = ARGV[i], TASK .. ARGV[i]
+  local state, attempt, concurrency_key = tasks.look(id, 'concurrency_key')
   reply[#reply + 1] = state or 'unknown'
   if WAITING[state or ''] then
     -- A scheduled or running task gets its new place when it becomes pending: its score is of another band.
@@ -23,13 +24,13 @@ for i = 3, #ARGV do
     if state ~= 'running' then redis.call('HSET', key, 'state', state, 'reason', 'reprioritised') end
     redis.call('HDEL', key, 'score')
     if state == 'pending' then
-      make_pending(id, fresh_score(id, priority))
+      make_pending(id, tasks.fresh_score(id, priority))
     elseif state == 'parked' then
-      local score = fresh_score(id, priority)
-      redis.call('ZADD', K.parked, score, id)
-      redis.call('ZADD', parked_key(concurrency_key), score, id)
+      local score = tasks.fresh_score(id, priority)
+      redis.call('ZADD', PARKED, score, id)
+      redis.call('ZADD', tasks.parked_key(concurrency_key), score, id)
     end
-    note(state, state, 'reprioritised', id, attempt)
+    tasks.note(state, state, 'reprioritised', id, attempt)
   end
 end
 commit(ARGV[1])

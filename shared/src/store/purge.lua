@@ -14,10 +14,11 @@
 -- events one entry
 -- cost   about 5 commands a task
 
-redis.call('ZREM', K.running, '') -- frees nothing, but lets the script pass at maxmemory
+redis.call('ZREM', RUNNING, '') -- frees nothing, but lets the script pass at maxmemory
+local tasks = task_helpers()
 local state, cursor = ARGV[2], ARGV[3]
-local WAITING = { pending = K.pending, scheduled = K.scheduled, parked = K.parked, blocked = K.blocked,
-  failed = K.dead }
+local WAITING = { pending = PENDING, scheduled = SCHEDULED, parked = PARKED, blocked = BLOCKED,
+  failed = DEAD }
 local ids, next_cursor, deleted = {}, '', 0
 
 if WAITING[state] then
@@ -25,7 +26,7 @@ if WAITING[state] then
   if #ids == STEP then next_cursor = '-' end
 elseif state ~= 'running' then
   -- The log keeps its entries: they are skipped later, since their records are gone.
-  for _, entry in ipairs(redis.call('XRANGE', K.finished, cursor, '+', 'COUNT', 1)) do
+  for _, entry in ipairs(redis.call('XRANGE', FINISHED, cursor, '+', 'COUNT', 1)) do
     next_cursor = '(' .. entry[1]
     for i = 1, #entry[2], 2 do
       if entry[2][i] == state or entry[2][i] == 'batched' then
@@ -36,24 +37,24 @@ elseif state ~= 'running' then
 end
 local gone = {}
 for _, id in ipairs(ids) do
-  local is, attempt, concurrency_key = look(id, 'concurrency_key')
+  local is, attempt, concurrency_key = tasks.look(id, 'concurrency_key')
   if is == state then
-    local batch = batch_of(id)
-    gone[#gone + 1] = task_key(id)
-    gone[#gone + 1] = spec_key(id)
+    local batch = tasks.batch_of(id)
+    gone[#gone + 1] = TASK .. id
+    gone[#gone + 1] = SPEC .. id
     if WAITING[state] then
       redis.call('ZREM', WAITING[state], id)
-      redis.call('ZREM', K.expiring, id)
+      redis.call('ZREM', EXPIRING, id)
     end
-    if state == 'parked' then unpark(id, concurrency_key) end
-    if state == 'pending' then pass_on(concurrency_key) end
+    if state == 'parked' then tasks.unpark(id, concurrency_key) end
+    if state == 'pending' then tasks.pass_on(concurrency_key) end
     if batch and redis.call('EXISTS', batch_key(batch)) == 1 then
       count_in_batch(batch, 'total', -1)
       if state == 'completed' or state == 'failed' or state == 'cancelled' or state == 'expired' then
         count_in_batch(batch, state, -1)
       end
     end
-    note(state, 'none', 'purged', id, attempt)
+    tasks.note(state, 'none', 'purged', id, attempt)
     deleted = deleted + 1
   elseif WAITING[state] and not is then
     redis.call('ZREM', WAITING[state], id) -- an entry without a record: nothing else would ever remove it

@@ -10,19 +10,20 @@
 -- The attempt number goes on counting: it is half of the fencing token.
 
 local OVER = { failed = true, cancelled = true, expired = true }
-redis.call('HSET', K.stats, 'seen_at', now)
+redis.call('HSET', STATS, 'seen_at', now)
+local tasks = task_helpers()
 local reply = {}
 for i = 2, #ARGV do
-  local id, key = ARGV[i], task_key(ARGV[i])
-  local state, attempt, priority, requeues, lease = look(id, 'priority', 'requeues', 'lease')
+  local id, key = ARGV[i], TASK .. ARGV[i]
+  local state, attempt, priority, requeues, lease = tasks.look(id, 'priority', 'requeues', 'lease')
   if not state then
     reply[#reply + 1] = 'unknown'
   elseif not OVER[state] then
     reply[#reply + 1] = state
   else
-    local batch = batch_of(id)
-    redis.call('ZREM', K.dead, id)
-    if lease then end_lease(id, lease) end
+    local batch = tasks.batch_of(id)
+    redis.call('ZREM', DEAD, id)
+    if lease then tasks.end_lease(id, lease) end
     redis.call('HDEL', key, 'retries', 'crashes', 'interruptions', 'waits', 'error', 'progress', 'finished_at', 'score',
       'cancel', 'due_at', 'expires_at', 'unknown_since', 'review', 'result', 'ledger')
     redis.call('HSET', key, 'state', 'pending', 'reason', 'retried', 'requeues', (tonumber(requeues) or 0) + 1)
@@ -31,8 +32,8 @@ for i = 2, #ARGV do
     elseif batch then
       redis.call('HSET', key, 'batch', '') -- the batch is over and forgotten; the task goes on alone
     end
-    note(state, 'pending', 'retried', id, attempt)
-    make_pending(id, fresh_score(id, priority))
+    tasks.note(state, 'pending', 'retried', id, attempt)
+    make_pending(id, tasks.fresh_score(id, priority))
     reply[#reply + 1] = 'pending'
   end
 end

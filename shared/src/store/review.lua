@@ -8,23 +8,24 @@
 -- events one entry
 -- cost   about 6 commands a task
 
-redis.call('ZREM', K.running, '') -- frees nothing, but lets the script pass at maxmemory
+redis.call('ZREM', RUNNING, '') -- frees nothing, but lets the script pass at maxmemory
+local tasks = task_helpers()
 local verdict, result, review = ARGV[2], ARGV[3], ARGV[4]
 local reply = {}
 for i = 5, #ARGV do
   local id = ARGV[i]
-  local state, attempt = look(id)
+  local state, attempt = tasks.look(id)
   if state ~= 'blocked' then
     reply[#reply + 1] = state or 'unknown'
   else
-    redis.call('ZREM', K.blocked, id)
-    redis.call('HSET', task_key(id), 'review', review)
+    redis.call('ZREM', BLOCKED, id)
+    redis.call('HSET', TASK .. id, 'review', review)
     if verdict == 'rejected' then
-      finish(id, 'blocked', 'failed', verdict, attempt, batch_of(id))
+      tasks.finish(id, 'blocked', 'failed', verdict, attempt, tasks.batch_of(id))
     else
-      redis.call('HDEL', task_key(id), 'error')
-      if verdict == 'edited' then redis.call('HSET', task_key(id), 'result', result) end
-      finish(id, 'blocked', 'completed', verdict, attempt, batch_of(id))
+      redis.call('HDEL', TASK .. id, 'error')
+      if verdict == 'edited' then redis.call('HSET', TASK .. id, 'result', result) end
+      tasks.finish(id, 'blocked', 'completed', verdict, attempt, tasks.batch_of(id))
     end
     reply[#reply + 1] = 'ok'
   end

@@ -26,6 +26,7 @@ impl Script {
 }
 
 const QUEUE: &str = include_str!("lua/queue.lua");
+const TASKS: &str = include_str!("lua/tasks.lua");
 const UPKEEP: &str = include_str!("lua/upkeep.lua");
 const LLM: &str = include_str!("lua/llm.lua");
 const LIMITS: &str = include_str!("lua/limits.lua");
@@ -46,18 +47,18 @@ scripts! {
     ADMIT = "llm/admit", [LLM, LIMITS];
     AUDIT = "audit", [];
     BEAT = "beat", [];
-    CANCEL = "cancel", [QUEUE];
-    CONFIGURE = "configure", [QUEUE];
+    CANCEL = "cancel", [QUEUE, TASKS];
+    CONFIGURE = "configure", [QUEUE, TASKS];
     GUARD = "llm/guard", [LLM];
     JUDGE = "llm/judge", [LLM];
-    EXTEND = "extend", [QUEUE, UPKEEP];
-    PRIORITISE = "prioritise", [QUEUE];
-    PURGE = "purge", [QUEUE];
-    RETRY = "retry", [QUEUE];
+    EXTEND = "extend", [QUEUE, TASKS, UPKEEP];
+    PRIORITISE = "prioritise", [QUEUE, TASKS];
+    PURGE = "purge", [QUEUE, TASKS];
+    RETRY = "retry", [QUEUE, TASKS];
     RENEW = "llm/renew", [LLM];
-    REVIEW = "review", [QUEUE];
+    REVIEW = "review", [QUEUE, TASKS];
     SETTLE_CALL = "llm/settle_call", [LLM, LIMITS];
-    SETTLE_AND_CLAIM = "settle_and_claim", [QUEUE, UPKEEP];
+    SETTLE_AND_CLAIM = "settle_and_claim", [QUEUE, TASKS, UPKEEP];
     SUBMIT = "submit", [QUEUE];
     TELL = "tell", [];
 }

@@ -1,8 +1,8 @@
 //! Settling attempts and claiming tasks in one call: `settle_and_claim.lua`.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use redis::RedisWrite;
+use redis::{FromRedisValue, RedisWrite};
 
 use super::{Partition, Result, StoreError, packed, script::SETTLE_AND_CLAIM, spec};
 use crate::model::{Micros, NodeId, Reason, State, TaskId, TaskRecord, time::micros};
@@ -24,6 +24,13 @@ pub struct Settle {
     pub error: String,
     /// JSON text, or empty. Of an attempt that did not complete: its ledger, or the draft that people decide on.
     pub result: String,
+}
+
+impl Settle {
+    /// Ended as nearly all do. Such attempts go first in a call, with no more than their result.
+    fn is_plain(&self) -> bool {
+        self.to == State::Completed && self.reason == Reason::Completed && self.error.is_empty()
+    }
 }
 
 /// What a node asks in one call.
@@ -86,8 +93,14 @@ impl redis::ToRedisArgs for Args<'_> {
         out.write_arg_fmt(micros(call.lease));
         out.write_arg_fmt(call.want);
         out.write_arg_fmt(call.max_crashes);
-        out.write_arg_fmt(call.settles.len());
-        for settle in call.settles {
+        let plain = call.settles.iter().filter(|settle| settle.is_plain());
+        out.write_arg_fmt(plain.clone().count());
+        for settle in plain {
+            out.write_arg(settle.id.as_str().as_bytes());
+            out.write_arg_fmt(settle.attempt);
+            out.write_arg(&packed::pack(&settle.result));
+        }
+        for settle in call.settles.iter().filter(|settle| !settle.is_plain()) {
             out.write_arg(settle.id.as_str().as_bytes());
             out.write_arg_fmt(settle.attempt);
             out.write_arg(settle.to.as_str().as_bytes());
@@ -99,8 +112,23 @@ impl redis::ToRedisArgs for Args<'_> {
     }
 }
 
-/// A claimed task: id, spec, attempt, and the record's fields and values if there is more to it than this claim.
-type Reply = (Vec<String>, Vec<Vec<redis::Value>>, i64, i64);
+/// The script answers plain attempts first: brings the answers into the order of the call.
+fn in_order(settles: &[Settle], answers: Vec<Settled>) -> Vec<Settled> {
+    if answers.len() != settles.len() {
+        return answers; // those of an earlier call with this nonce
+    }
+    let (plain, others) = answers.split_at(settles.iter().filter(|settle| settle.is_plain()).count());
+    let (mut plain, mut others) = (plain.iter(), others.iter());
+    settles
+        .iter()
+        .filter_map(|settle| if settle.is_plain() { plain.next() } else { others.next() })
+        .copied()
+        .collect()
+}
+
+/// One list: the answers as words, next moment, now, number of claimed tasks; id and spec of each; then, of those that
+/// have more to their record than this first claim: number among them, attempt, fields and values.
+type Reply = Vec<redis::Value>;
 
 impl Partition {
     /// Settles attempts and claims tasks, in one step. Safe to repeat with the same nonce.
@@ -108,27 +136,49 @@ impl Partition {
         let claimed_key = self.keys.claimed(call.node, call.number);
         let keys: Vec<&str> =
             self.keys.fixed.iter().map(String::as_str).chain([claimed_key.as_str()]).collect();
-        let (settled, claimed, next, now): Reply =
-            self.store.run(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?;
+        let reply: Reply = self.store.run(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?;
+        let mut parts = reply.into_iter();
+        let words: String = part(&mut parts)?;
+        let (next, now): (i64, i64) = (part(&mut parts)?, part(&mut parts)?);
+        let count: usize = part(&mut parts)?;
+        let mut tasks: Vec<_> = parts.by_ref().take(2 * count).collect();
+        let mut more = HashMap::new();
+        while parts.len() > 0 {
+            let number: usize = part(&mut parts)?;
+            more.insert(number, (part(&mut parts)?, part::<Vec<Vec<u8>>>(&mut parts).unwrap_or_default()));
+        }
+        let mut number = 0;
+        let mut claimed = Vec::with_capacity(count);
+        let mut tasks = tasks.drain(..);
+        while let (Some(id), Some(spec)) = (tasks.next(), tasks.next()) {
+            number += 1;
+            let (attempt, fields) = more.remove(&number).unwrap_or_else(|| ("1".to_owned(), Vec::new()));
+            claimed.extend(self.claimed(id, spec, &attempt, fields, call.node, Micros(now)));
+        }
         Ok(SettledAndClaimed {
-            settled: settled.iter().map(|word| parse(word)).collect::<Result<_>>()?,
-            claimed: claimed
-                .into_iter()
-                .filter_map(|reply| self.claimed(reply, call.node, Micros(now)))
-                .collect(),
+            settled: in_order(
+                call.settles,
+                words.split_ascii_whitespace().map(parse).collect::<Result<_>>()?,
+            ),
+            claimed,
             next: (next > 0).then_some(Micros(next)),
             now: Micros(now),
         })
     }
 
-    fn claimed(&self, reply: Vec<redis::Value>, node: &NodeId, now: Micros) -> Option<Claimed> {
-        let mut parts = reply.into_iter();
-        let mut bytes = || redis::from_redis_value::<Vec<u8>>(parts.next()?).ok();
+    fn claimed(
+        &self,
+        id: redis::Value,
+        spec: redis::Value,
+        attempt: &str,
+        fields: Vec<Vec<u8>>,
+        node: &NodeId,
+        now: Micros,
+    ) -> Option<Claimed> {
+        let bytes = |value| redis::from_redis_value::<Vec<u8>>(value).ok();
         // An id that is not a valid name was not written by us: its lease will lapse, and the audit names it.
-        let id = TaskId::new(packed::text(bytes()?)).ok()?;
-        let (spec, attempt) = (bytes()?, packed::text(bytes()?));
-        let fields: Vec<Vec<u8>> =
-            parts.next().and_then(|fields| redis::from_redis_value(fields).ok()).unwrap_or_default();
+        let id = TaskId::new(packed::text(bytes(id)?)).ok()?;
+        let spec = bytes(spec)?;
         let reference = self.reference(id);
         let mut task = spec::record(reference, Some(&spec), pairs(fields.into_iter().map(packed::text)));
         match attempt.parse() {
@@ -138,6 +188,14 @@ impl Partition {
         (task.node, task.started_at) = (Some(node.to_string()), Some(now));
         Some(Claimed { task })
     }
+}
+
+/// The next part of a reply.
+fn part<T: FromRedisValue>(parts: &mut impl Iterator<Item = redis::Value>) -> Result<T> {
+    let value =
+        parts.next().ok_or_else(|| StoreError::Unexpected("settle_and_claim said too little".to_owned()))?;
+    redis::from_redis_value(value)
+        .map_err(|error| StoreError::Unexpected(format!("settle_and_claim said: {error}")))
 }
 
 fn parse(word: &str) -> Result<Settled> {
