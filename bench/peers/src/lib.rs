@@ -54,6 +54,23 @@ pub enum Mode {
     Single,
 }
 
+impl Verb {
+    /// A lone caller has a runtime of one thread: with several, threads wake each other for nothing.
+    pub fn runtime(&self) -> std::io::Result<tokio::runtime::Runtime> {
+        let alone = match self {
+            Self::Enqueue(args) => args.mode == Mode::Single,
+            Self::Latency { .. } => true,
+            _ => false,
+        };
+        let mut builder = if alone {
+            tokio::runtime::Builder::new_current_thread()
+        } else {
+            tokio::runtime::Builder::new_multi_thread()
+        };
+        builder.enable_all().build()
+    }
+}
+
 impl Enqueue {
     /// The tasks, in calls of at most this many, or one a call.
     pub fn calls(&self, most: usize) -> impl Iterator<Item = Vec<Work>> {

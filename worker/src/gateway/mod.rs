@@ -13,6 +13,7 @@ mod live;
 mod providers;
 pub(crate) mod refresh;
 mod report;
+mod run;
 mod semantic;
 
 use std::{

@@ -28,9 +28,13 @@ async fn queue() -> Result<Queue, Error> {
     Ok(Queue::with_options(QUEUE, QueueOptions { connection: connection(), ..Default::default() }).await?)
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Error> {
-    match Cli::parse().verb {
+fn main() -> Result<(), Error> {
+    let verb = Cli::parse().verb;
+    verb.runtime()?.block_on(run_verb(verb))
+}
+
+async fn run_verb(verb: Verb) -> Result<(), Error> {
+    match verb {
         Verb::Enqueue(args) => enqueue(&args).await,
         Verb::Worker { conc } => work(conc).await,
         Verb::Latency { rate, secs } => latency(rate, secs).await,

@@ -78,8 +78,9 @@ enum Mode {
 }
 
 fn main() -> Result<()> {
-    let runtime = windlass_worker::runtime()?;
-    match Cli::parse().verb {
+    let verb = Cli::parse().verb;
+    let runtime = runtime(&verb)?;
+    match verb {
         Verb::Enqueue(args) => runtime.block_on(enqueue::run(&args)),
         Verb::Worker { conc } => runtime.block_on(worker::run(conc)),
         Verb::Latency { rate, secs } => runtime.block_on(latency::run(rate, secs)),
@@ -89,6 +90,19 @@ fn main() -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// A lone caller has a runtime of one thread: with several, threads wake each other for nothing.
+fn runtime(verb: &Verb) -> std::io::Result<tokio::runtime::Runtime> {
+    let alone = match verb {
+        Verb::Enqueue(args) => args.mode == Mode::Single,
+        Verb::Latency { .. } => true,
+        _ => false,
+    };
+    if alone {
+        return tokio::runtime::Builder::new_current_thread().enable_all().build();
+    }
+    windlass_worker::runtime()
 }
 
 #[allow(clippy::print_stdout, reason = "whoever runs the adapter reads it there")]
