@@ -1,6 +1,7 @@
 //! What is measured, a phase each. A phase measures one peer once and gives its figures; rounds and medians are not
 //! its business.
 
+mod cluster;
 mod commands;
 mod drain;
 mod enqueue;
@@ -8,6 +9,7 @@ mod growth;
 mod idle;
 mod latency;
 mod memory;
+mod priorities;
 mod programs;
 mod recovery;
 
@@ -86,7 +88,7 @@ const fn phase(
 }
 
 /// All phases, in the order in which they run.
-pub(crate) const PHASES: [Phase; 18] = [
+pub(crate) const PHASES: [Phase; 19] = [
     phase("ceiling", Whom::Redis, Rounds::All, ceiling::measure),
     phase("enqueue-bulk", Whom::All, Rounds::All, enqueue::bulk),
     phase("enqueue-single", Whom::All, Rounds::All, enqueue::single),
@@ -105,6 +107,7 @@ pub(crate) const PHASES: [Phase; 18] = [
     phase("tenants", Whom::Windlass, Rounds::All, growth::tenants),
     phase("payloads", Whom::Windlass, Rounds::All, growth::payloads),
     phase("aof", Whom::Windlass, Rounds::All, growth::append_only),
+    phase("cluster", Whom::Windlass, Rounds::All, cluster::measure),
 ];
 
 /// The value below which this share of sorted values lies.
