@@ -111,6 +111,11 @@ fn main() -> Result<ExitCode> {
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// For what is asked of the client library.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
 fn draw(figures: &Figures, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     for (name, chart) in plot::all(figures) {

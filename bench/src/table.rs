@@ -67,25 +67,35 @@ const GROWING: [(&str, &str); 5] = [
 /// A sheet: a phase, and its figures, which are told beside each other for all its variants.
 type Sheet = (&'static str, &'static [(&'static str, &'static str)]);
 
-const SHEETS: [Sheet; 1] = [(
-    "cluster",
-    &[
-        ("per_cpu_second", "drained in a second of Redis CPU"),
-        ("rate", "drained by one process, a second"),
-        ("redis_us", "Redis CPU of that, µs"),
-        ("worker_us", "worker CPU of that, µs"),
-        ("started_twice", "started twice"),
-        ("rate_by_two", "drained by two, a second"),
-        ("redis_us_by_two", "Redis CPU of that, µs"),
-        ("started_twice_by_two", "started twice"),
-        ("enqueue_rate", "submitted in bulk, a second"),
-        ("enqueue_redis_us", "Redis CPU of that, µs"),
-        ("skew_tasks", "tasks of the largest partition, of the mean"),
-        ("skew_cpu", "CPU of the busiest primary, of the mean"),
-        ("inverted_percent", "started before one of higher priority, %"),
-        ("furthest", "most that started before the last of a higher one"),
-    ],
-)];
+const SHEETS: [Sheet; 2] = [
+    (
+        "cluster",
+        &[
+            ("per_cpu_second", "drained in a second of Redis CPU"),
+            ("rate", "drained by one process, a second"),
+            ("redis_us", "Redis CPU of that, µs"),
+            ("worker_us", "worker CPU of that, µs"),
+            ("started_twice", "started twice"),
+            ("rate_by_two", "drained by two, a second"),
+            ("redis_us_by_two", "Redis CPU of that, µs"),
+            ("started_twice_by_two", "started twice"),
+            ("enqueue_rate", "submitted in bulk, a second"),
+            ("enqueue_redis_us", "Redis CPU of that, µs"),
+            ("skew_tasks", "tasks of the largest partition, of the mean"),
+            ("skew_cpu", "CPU of the busiest primary, of the mean"),
+            ("inverted_percent", "started before one of higher priority, %"),
+            ("furthest", "most that started before the last of a higher one"),
+        ],
+    ),
+    (
+        "listings",
+        &[
+            ("ms", "the whole program, ms"),
+            ("redis_us", "Redis CPU of that, µs"),
+            ("bytes", "bytes that it writes"),
+        ],
+    ),
+];
 
 /// All that was measured, for people.
 pub(crate) fn of(figures: &Figures) -> String {

@@ -8,6 +8,7 @@ mod enqueue;
 mod growth;
 mod idle;
 mod latency;
+mod listings;
 mod memory;
 mod priorities;
 mod programs;
@@ -88,7 +89,7 @@ const fn phase(
 }
 
 /// All phases, in the order in which they run.
-pub(crate) const PHASES: [Phase; 19] = [
+pub(crate) const PHASES: [Phase; 20] = [
     phase("ceiling", Whom::Redis, Rounds::All, ceiling::measure),
     phase("enqueue-bulk", Whom::All, Rounds::All, enqueue::bulk),
     phase("enqueue-single", Whom::All, Rounds::All, enqueue::single),
@@ -108,6 +109,7 @@ pub(crate) const PHASES: [Phase; 19] = [
     phase("payloads", Whom::Windlass, Rounds::All, growth::payloads),
     phase("aof", Whom::Windlass, Rounds::All, growth::append_only),
     phase("cluster", Whom::Windlass, Rounds::All, cluster::measure),
+    phase("listings", Whom::Windlass, Rounds::All, listings::measure),
 ];
 
 /// The value below which this share of sorted values lies.

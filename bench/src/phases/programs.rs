@@ -19,7 +19,7 @@ use windlass_tests::process::Process;
 use super::{Scene, quantile};
 use crate::{
     bed::{Bed, PATIENCE, leave, wait},
-    usage,
+    runtime, usage,
 };
 
 /// A type that every worker knows.
@@ -96,8 +96,7 @@ fn await_completed(bed: &mut Bed, worker: &mut Process, n: u64) -> Result<()> {
 }
 
 fn first_claim(bed: &Bed) -> Result<Micros> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let store: Store = bed.server.redis().store().await;
         let queue = store.first_partition(&QueueName::default_queue());
         let page = queue.list(State::Completed, 1, None).await?;
