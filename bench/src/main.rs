@@ -12,6 +12,7 @@ mod phases;
 mod plot;
 mod server;
 mod session;
+mod slow;
 mod table;
 mod usage;
 

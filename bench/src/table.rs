@@ -12,7 +12,7 @@ use crate::{
 /// A row: phase, figure, what it is called, which is better, and the figure of the ceiling that bounds it.
 type Row = (&'static str, &'static str, &'static str, Better, Option<&'static str>);
 
-const ROWS: [Row; 31] = [
+const ROWS: [Row; 41] = [
     ("enqueue-bulk", "rate", "submitted in bulk, a second", Better::More, Some("enqueue_rate")),
     ("enqueue-bulk", "redis_us", "Redis CPU of that, µs", Better::Less, Some("enqueue_redis_us")),
     ("submit-file", "rate", "`submit --file`, a second", Better::More, Some("enqueue_rate")),
@@ -44,6 +44,16 @@ const ROWS: [Row; 31] = [
     ("start", "first_claim_ms", "process start to first claim, ms", Better::Less, None),
     ("rss", "idle_kb", "`windlass-worker` idle, kB", Better::Less, None),
     ("rss", "after_drain_kb", "after a drain, kB", Better::Less, None),
+    ("checker", "seconds", "checking all tasks, s", Better::Less, None),
+    ("checker", "rate", "checked a second", Better::More, None),
+    ("checker", "redis_us", "Redis CPU of that, µs", Better::Less, None),
+    ("checker", "script_ms", "longest script of that, ms", Better::Less, None),
+    ("checker", "command_ms", "longest other command of that, ms", Better::Less, None),
+    ("scripts", "submit_ms", "longest script: submitting, ms", Better::Less, None),
+    ("scripts", "settle_and_claim_ms", "settling and claiming", Better::Less, None),
+    ("scripts", "extend_ms", "a beat that extends 500 leases", Better::Less, None),
+    ("scripts", "recover_ms", "a beat that recovers lost leases", Better::Less, None),
+    ("scripts", "purge_ms", "purging", Better::Less, None),
 ];
 
 /// A series: phase, and what its variants are.

@@ -1,6 +1,7 @@
 //! What is measured, a phase each. A phase measures one peer once and gives its figures; rounds and medians are not
 //! its business.
 
+mod checker;
 mod cluster;
 mod commands;
 mod drain;
@@ -13,6 +14,7 @@ mod memory;
 mod priorities;
 mod programs;
 mod recovery;
+mod scripts;
 
 use std::time::Duration;
 
@@ -89,7 +91,7 @@ const fn phase(
 }
 
 /// All phases, in the order in which they run.
-pub(crate) const PHASES: [Phase; 20] = [
+pub(crate) const PHASES: [Phase; 22] = [
     phase("ceiling", Whom::Redis, Rounds::All, ceiling::measure),
     phase("enqueue-bulk", Whom::All, Rounds::All, enqueue::bulk),
     phase("enqueue-single", Whom::All, Rounds::All, enqueue::single),
@@ -110,6 +112,8 @@ pub(crate) const PHASES: [Phase; 20] = [
     phase("aof", Whom::Windlass, Rounds::All, growth::append_only),
     phase("cluster", Whom::Windlass, Rounds::All, cluster::measure),
     phase("listings", Whom::Windlass, Rounds::All, listings::measure),
+    phase("checker", Whom::Windlass, Rounds::All, checker::measure),
+    phase("scripts", Whom::Windlass, Rounds::All, scripts::measure),
 ];
 
 /// The value below which this share of sorted values lies.
