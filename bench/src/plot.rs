@@ -16,8 +16,16 @@ const STEPS: u32 = 4;
 const COLOURS: [&str; 2] = ["#2f6f9f", "#c8893b"];
 
 /// A chart of a phase's variants: its file, the phase, the figure, and the title.
-const LINES: [(&str, &str, &str, &str); 2] = [
+const LINES: [(&str, &str, &str, &str); 5] = [
     ("drain-by-backlog.svg", "backlog", "rate", "Drained a second, by tasks queued"),
+    ("drain-by-workers.svg", "workers", "rate", "Drained a second, by other nodes"),
+    ("drain-by-tenants.svg", "tenants", "rate", "Drained a second, by tenants"),
+    (
+        "redis-cpu-by-payload.svg",
+        "payloads",
+        "redis_us",
+        "Redis CPU of a drained task, µs, by bytes of its payload",
+    ),
     (
         "drain-by-partitions.svg",
         "cluster",
