@@ -34,7 +34,7 @@ fn megabytes(figures: &Figures, figure: &str) -> Option<f64> {
     Some(ours(figures, "rss", figure)? / 1024.0)
 }
 
-const BARS: [Bar; 24] = [
+const BARS: [Bar; 26] = [
     ("drain by one process, to the best peer", Better::More, 2.5, |f| to_best(f, "drain")),
     ("drain by two processes, to the best peer", Better::More, 3.2, |f| to_best(f, "drain2")),
     ("Redis CPU of a drained task, µs", Better::Less, 8.0, |f| ours(f, "drain", "redis_us")),
@@ -68,6 +68,15 @@ const BARS: [Bar; 24] = [
     }),
     ("enqueue with an append-only file, to without", Better::More, 0.65, |f| {
         grown(f, "aof", "enqueue_rate", "none", "everysec")
+    }),
+    (
+        "drained in a second of Redis CPU, three primaries and six partitions to one server",
+        Better::More,
+        0.9,
+        |f| grown(f, "cluster", "per_cpu_second", "1 primary", "3 primaries, 6 partitions"),
+    ),
+    ("10,000 nodes listed, ms", Better::Less, 200.0, |f| {
+        f.median_of(WINDLASS, "listings", Some("nodes"), "ms")
     }),
     ("memory of an idle worker, MB", Better::Less, 15.0, |f| megabytes(f, "idle_kb")),
     ("memory of a worker after a full drain, MB", Better::Less, 40.0, |f| megabytes(f, "after_drain_kb")),

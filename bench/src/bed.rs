@@ -1,7 +1,9 @@
 //! One measurement of one peer: a server of its own, and the peer's programs on it.
 
 use std::{
+    env,
     path::PathBuf,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -11,7 +13,11 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 use windlass_bench::record;
-use windlass_tests::process::{Output, Process, run};
+use windlass_shared::model::QueueName;
+use windlass_tests::{
+    fleet::{binary, keys},
+    process::{Output, Process, run},
+};
 
 use crate::{
     peer::{Peer, Purpose},
@@ -28,6 +34,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 pub(crate) struct Bed<'a> {
     pub(crate) peer: &'a Peer,
     pub(crate) server: Server,
+    /// What counts stored results: a command of each partition, and the primary that has it.
+    done: Vec<(usize, Vec<String>)>,
     dir: TempDir,
 }
 
@@ -37,7 +45,31 @@ impl<'a> Bed<'a> {
     }
 
     pub(crate) fn on(peer: &'a Peer, server: Server) -> Result<Self> {
-        Ok(Self { peer, server, dir: tempfile::tempdir()? })
+        Ok(Self { peer, server, done: vec![(0, peer.done.clone())], dir: tempfile::tempdir()? })
+    }
+
+    /// Divides Windlass' queue, as people do.
+    pub(crate) fn divide(&mut self, partitions: u16) -> Result<()> {
+        let queue = QueueName::default_queue();
+        let mut command = self.program("windlass");
+        command.args(["queues", "set", queue.as_str(), "--partitions", &partitions.to_string()]);
+        let output = run(command, self.dir.path(), "divide", PATIENCE);
+        ensure!(output.code == 0, "{output}");
+        self.done.clear();
+        for keys in keys().partitions(&queue, partitions) {
+            let words = ["HGET", keys.stats(), "completed"].map(str::to_owned);
+            self.done.push((self.server.primary_of(keys.stats())?, words.to_vec()));
+        }
+        Ok(())
+    }
+
+    /// One of our programs on the server, with nothing of this process's environment but the path.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(binary(name));
+        command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env("WINDLASS_REDIS_URL", self.server.url()).env("WINDLASS_WORKSPACE", self.path("work"));
+        command.env("WINDLASS_LOG", "warn").stdin(Stdio::null()).current_dir(self.path(""));
+        command
     }
 
     /// A file of this measurement.
@@ -95,8 +127,17 @@ impl<'a> Bed<'a> {
 
     /// How many results are stored.
     pub(crate) fn stored(&mut self) -> Result<u64> {
-        let words: Vec<&str> = self.peer.done.iter().map(String::as_str).collect();
-        Ok(self.server.ask::<Option<u64>>(&words)?.unwrap_or(0))
+        Ok(self.stored_of_each()?.iter().sum())
+    }
+
+    /// How many results each partition has stored.
+    pub(crate) fn stored_of_each(&mut self) -> Result<Vec<u64>> {
+        let mut counts = Vec::new();
+        for (primary, words) in &self.done {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            counts.push(self.server.ask_at::<Option<u64>>(*primary, &words)?.unwrap_or(0));
+        }
+        Ok(counts)
     }
 
     /// Waits until so many results are stored while `workers` run.

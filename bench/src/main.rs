@@ -12,6 +12,7 @@ mod phases;
 mod plot;
 mod server;
 mod session;
+mod slow;
 mod table;
 mod usage;
 
@@ -109,6 +110,11 @@ fn main() -> Result<ExitCode> {
         eprintln!("bench: {failure}");
     }
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// For what is asked of the client library.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 fn draw(figures: &Figures, folder: &Path) -> Result<()> {

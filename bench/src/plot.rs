@@ -1,4 +1,4 @@
-//! Two charts as plain SVG: the drain by backlog, and Redis CPU per task by peer.
+//! Charts as plain SVG: how figures grow, and Redis CPU per task by peer.
 
 use std::fmt::Write as _;
 
@@ -15,15 +15,39 @@ const RIGHT: f64 = 20.0;
 const STEPS: u32 = 4;
 const COLOURS: [&str; 2] = ["#2f6f9f", "#c8893b"];
 
+/// A chart of a phase's variants: its file, the phase, the figure, and the title.
+const LINES: [(&str, &str, &str, &str); 5] = [
+    ("drain-by-backlog.svg", "backlog", "rate", "Drained a second, by tasks queued"),
+    ("drain-by-workers.svg", "workers", "rate", "Drained a second, by other nodes"),
+    ("drain-by-tenants.svg", "tenants", "rate", "Drained a second, by tenants"),
+    (
+        "redis-cpu-by-payload.svg",
+        "payloads",
+        "redis_us",
+        "Redis CPU of a drained task, µs, by bytes of its payload",
+    ),
+    (
+        "drain-by-partitions.svg",
+        "cluster",
+        "per_cpu_second",
+        "Drained in a second of Redis CPU, on one server and on three primaries",
+    ),
+];
+
 /// The charts of what was measured, with the names of their files.
 pub(crate) fn all(figures: &Figures) -> Vec<(&'static str, String)> {
-    let backlog: Vec<(String, f64)> = figures
-        .variants("backlog")
-        .into_iter()
-        .filter_map(|size| {
-            Some((size.to_owned(), figures.median_of(WINDLASS, "backlog", Some(size), "rate")?))
-        })
-        .collect();
+    let mut charts = Vec::new();
+    for (file, phase, figure, title) in LINES {
+        let point = |variant: &str| {
+            let value = figures.median_of(WINDLASS, phase, Some(variant), figure)?;
+            // Of several words what tells it from the others, so that names have room beside each other.
+            Some((variant.rsplit(", ").next().unwrap_or(variant).to_owned(), value))
+        };
+        let points: Vec<(String, f64)> = figures.variants(phase).into_iter().filter_map(point).collect();
+        if !points.is_empty() {
+            charts.push((file, lines(title, &points)));
+        }
+    }
     let cpu: Vec<(String, Vec<f64>)> = figures
         .peers()
         .into_iter()
@@ -32,10 +56,6 @@ pub(crate) fn all(figures: &Figures) -> Vec<(&'static str, String)> {
             Some((peer.to_owned(), vec![of("enqueue-bulk")?, of("drain")?]))
         })
         .collect();
-    let mut charts = Vec::new();
-    if !backlog.is_empty() {
-        charts.push(("drain-by-backlog.svg", lines("Drained a second, by tasks queued", &backlog)));
-    }
     if !cpu.is_empty() {
         charts.push((
             "redis-cpu.svg",

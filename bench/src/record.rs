@@ -14,6 +14,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use windlass_shared::model::Priority;
 
 /// Bytes of a payload where nothing else is asked for.
 pub const USUAL_BYTES: usize = 200;
@@ -36,6 +37,11 @@ impl Work {
         let pad = "x".repeat(bytes.saturating_sub(head.len() + 2));
         format!("{head}{pad}\"}}")
     }
+}
+
+/// The priority of a task, where they are of several: high, normal and low in turn.
+pub fn priority(idx: u64) -> Priority {
+    [Priority::High, Priority::Normal, Priority::Low][(idx % 3) as usize]
 }
 
 /// What a handler writes down.

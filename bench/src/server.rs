@@ -1,19 +1,34 @@
-//! The Redis of one measurement, and what it says of itself.
+//! The Redis of one measurement, one server or a cluster, and what it says of itself.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
-use redis::{Connection, FromRedisValue};
-use windlass_tests::redis::RedisServer;
+use anyhow::{Context, Result, bail};
+use redis::{Connection, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind};
+use windlass_tests::{cluster, redis::RedisServer};
 
 use crate::usage;
 
-/// A server of its own on the loopback. It ends with the measurement.
+/// A server of its own on the loopback, or the primaries of a cluster. It ends with the measurement.
 pub(crate) struct Server {
+    nodes: Vec<Node>,
+    /// What we asked the first node ourselves, by command.
+    asked: BTreeMap<String, u64>,
+}
+
+struct Node {
     redis: RedisServer,
     connection: Connection,
-    /// What we asked ourselves, by command.
-    asked: BTreeMap<String, u64>,
+}
+
+impl Node {
+    fn new(redis: RedisServer) -> Result<Self> {
+        let connection = redis::Client::open(redis.url())?.get_connection()?;
+        Ok(Self { redis, connection })
+    }
+
+    fn ask<T: FromRedisValue>(&mut self, words: &[&str]) -> RedisResult<T> {
+        redis::cmd(words[0]).arg(&words[1..]).query(&mut self.connection)
+    }
 }
 
 impl Server {
@@ -24,52 +39,89 @@ impl Server {
         } else {
             &[]
         };
-        let redis = RedisServer::with_args(args);
-        let connection = redis::Client::open(redis.url())?.get_connection()?;
-        Ok(Self { redis, connection, asked: BTreeMap::new() })
+        Self::of(vec![RedisServer::with_args(args)])
+    }
+
+    /// A cluster of so many primaries, without persistence.
+    pub(crate) fn cluster(primaries: usize) -> Result<Self> {
+        Self::of(cluster::start(primaries))
+    }
+
+    fn of(servers: Vec<RedisServer>) -> Result<Self> {
+        let nodes = servers.into_iter().map(Node::new).collect::<Result<_>>()?;
+        Ok(Self { nodes, asked: BTreeMap::new() })
     }
 
     pub(crate) fn url(&self) -> String {
-        self.redis.url()
+        self.redis().url()
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.redis.port()
+        self.redis().port()
     }
 
-    /// The server behind it, for the library's own ways.
+    /// The server behind it, for the library's own ways; of a cluster, the first primary.
     pub(crate) fn redis(&self) -> &RedisServer {
-        &self.redis
+        &self.nodes[0].redis
     }
 
-    /// Runs one command, given as words.
+    /// Runs one command, given as words; of a cluster, on the first primary.
     pub(crate) fn ask<T: FromRedisValue>(&mut self, words: &[&str]) -> Result<T> {
-        let (verb, args) = words.split_first().context("a command has a name")?;
+        let verb = words.first().context("a command has a name")?;
         *self.asked.entry(verb.to_lowercase()).or_default() += 1;
-        Ok(redis::cmd(verb).arg(args).query(&mut self.connection)?)
+        Ok(self.nodes[0].ask(words)?)
+    }
+
+    /// The same on any of the primaries.
+    pub(crate) fn ask_at<T: FromRedisValue>(&mut self, primary: usize, words: &[&str]) -> Result<T> {
+        if primary == 0 { self.ask(words) } else { Ok(self.nodes[primary].ask(words)?) }
+    }
+
+    /// The primary that has a key: those that have it not say so.
+    pub(crate) fn primary_of(&mut self, key: &str) -> Result<usize> {
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            match node.ask::<u64>(&["EXISTS", key]) {
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) => {}
+                other => return Ok(other.map(|_| index)?),
+            }
+        }
+        bail!("no primary has {key}")
     }
 
     /// The figures of a section of `INFO`.
     pub(crate) fn info(&mut self, section: &str) -> Result<BTreeMap<String, String>> {
-        let text: String = self.ask(&["INFO", section])?;
+        self.info_at(0, section)
+    }
+
+    fn info_at(&mut self, primary: usize, section: &str) -> Result<BTreeMap<String, String>> {
+        let text: String = self.ask_at(primary, &["INFO", section])?;
         let pairs = text.lines().filter_map(|line| line.split_once(':'));
         Ok(pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
     }
 
     /// One figure of `INFO`.
     pub(crate) fn figure(&mut self, section: &str, name: &str) -> Result<f64> {
-        let info = self.info(section)?;
+        self.figure_at(0, section, name)
+    }
+
+    fn figure_at(&mut self, primary: usize, section: &str, name: &str) -> Result<f64> {
+        let info = self.info_at(primary, section)?;
         Ok(info.get(name).with_context(|| format!("INFO {section} has no {name}"))?.parse()?)
     }
 
-    /// Bytes that its data takes.
+    /// Bytes that its data takes, in all primaries.
     pub(crate) fn memory(&mut self) -> Result<f64> {
-        self.figure("memory", "used_memory")
+        (0..self.nodes.len()).map(|primary| self.figure_at(primary, "memory", "used_memory")).sum()
     }
 
-    /// Seconds of CPU so far.
+    /// Seconds of CPU so far, of all primaries.
     pub(crate) fn cpu(&self) -> Result<f64> {
-        usage::cpu(self.redis.pid())
+        Ok(self.cpu_of_each()?.iter().sum())
+    }
+
+    /// Seconds of CPU so far, of each primary.
+    pub(crate) fn cpu_of_each(&self) -> Result<Vec<f64>> {
+        self.nodes.iter().map(|node| usage::cpu(node.redis.pid())).collect()
     }
 
     /// Counts from zero what is asked from now on.

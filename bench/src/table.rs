@@ -1,4 +1,5 @@
-//! The medians as Markdown: a table of all peers, and one for each series that shows how a figure grows.
+//! The medians as Markdown: a table of all peers, one for each series that shows how a figure grows, and sheets
+//! of variants beside each other.
 
 use std::fmt::Write as _;
 
@@ -11,7 +12,7 @@ use crate::{
 /// A row: phase, figure, what it is called, which is better, and the figure of the ceiling that bounds it.
 type Row = (&'static str, &'static str, &'static str, Better, Option<&'static str>);
 
-const ROWS: [Row; 31] = [
+const ROWS: [Row; 41] = [
     ("enqueue-bulk", "rate", "submitted in bulk, a second", Better::More, Some("enqueue_rate")),
     ("enqueue-bulk", "redis_us", "Redis CPU of that, µs", Better::Less, Some("enqueue_redis_us")),
     ("submit-file", "rate", "`submit --file`, a second", Better::More, Some("enqueue_rate")),
@@ -43,6 +44,16 @@ const ROWS: [Row; 31] = [
     ("start", "first_claim_ms", "process start to first claim, ms", Better::Less, None),
     ("rss", "idle_kb", "`windlass-worker` idle, kB", Better::Less, None),
     ("rss", "after_drain_kb", "after a drain, kB", Better::Less, None),
+    ("checker", "seconds", "checking all tasks, s", Better::Less, None),
+    ("checker", "rate", "checked a second", Better::More, None),
+    ("checker", "redis_us", "Redis CPU of that, µs", Better::Less, None),
+    ("checker", "script_ms", "longest script of that, ms", Better::Less, None),
+    ("checker", "command_ms", "longest other command of that, ms", Better::Less, None),
+    ("scripts", "submit_ms", "longest script: submitting, ms", Better::Less, None),
+    ("scripts", "settle_and_claim_ms", "settling and claiming", Better::Less, None),
+    ("scripts", "extend_ms", "a beat that extends 500 leases", Better::Less, None),
+    ("scripts", "recover_ms", "a beat that recovers lost leases", Better::Less, None),
+    ("scripts", "purge_ms", "purging", Better::Less, None),
 ];
 
 /// A series: phase, and what its variants are.
@@ -63,11 +74,47 @@ const GROWING: [(&str, &str); 5] = [
     ("enqueue_redis_us", "Redis CPU, µs"),
 ];
 
+/// A sheet: a phase, and its figures, which are told beside each other for all its variants.
+type Sheet = (&'static str, &'static [(&'static str, &'static str)]);
+
+const SHEETS: [Sheet; 2] = [
+    (
+        "cluster",
+        &[
+            ("per_cpu_second", "drained in a second of Redis CPU"),
+            ("rate", "drained by one process, a second"),
+            ("redis_us", "Redis CPU of that, µs"),
+            ("worker_us", "worker CPU of that, µs"),
+            ("started_twice", "started twice"),
+            ("rate_by_two", "drained by two, a second"),
+            ("redis_us_by_two", "Redis CPU of that, µs"),
+            ("started_twice_by_two", "started twice"),
+            ("enqueue_rate", "submitted in bulk, a second"),
+            ("enqueue_redis_us", "Redis CPU of that, µs"),
+            ("skew_tasks", "tasks of the largest partition, of the mean"),
+            ("skew_cpu", "CPU of the busiest primary, of the mean"),
+            ("inverted_percent", "started before one of higher priority, %"),
+            ("furthest", "most that started before the last of a higher one"),
+        ],
+    ),
+    (
+        "listings",
+        &[
+            ("ms", "the whole program, ms"),
+            ("redis_us", "Redis CPU of that, µs"),
+            ("bytes", "bytes that it writes"),
+        ],
+    ),
+];
+
 /// All that was measured, for people.
 pub(crate) fn of(figures: &Figures) -> String {
     let mut text = peers(figures);
     for (phase, what) in SERIES {
         text += &series(figures, phase, what);
+    }
+    for (phase, told) in SHEETS {
+        text += &sheet(figures, phase, told);
     }
     text
 }
@@ -79,8 +126,7 @@ fn peers(figures: &Figures) -> String {
     head.extend(beside.then_some("of the best peer's"));
     head.push("of the ceiling");
     let mut text = line(&head);
-    text +=
-        &line(&head.iter().enumerate().map(|(n, _)| if n == 0 { "---" } else { "---:" }).collect::<Vec<_>>());
+    text += &rule(head.len());
     let mut rows = 0;
     for (phase, figure, what, better, ceiling) in ROWS {
         let medians: Vec<Option<f64>> =
@@ -139,6 +185,28 @@ fn series(figures: &Figures, phase: &str, what: &str) -> String {
         text += &line(&cells.iter().map(String::as_str).collect::<Vec<_>>());
     }
     text
+}
+
+fn sheet(figures: &Figures, phase: &str, told: &[(&str, &str)]) -> String {
+    let variants = figures.variants(phase);
+    if variants.is_empty() {
+        return String::new();
+    }
+    let head: Vec<&str> = std::iter::once("medians").chain(variants.iter().copied()).collect();
+    let mut text = format!("\n{}", line(&head));
+    text += &rule(head.len());
+    for (figure, name) in told {
+        let value = |variant: &&str| number(figures.median_of(WINDLASS, phase, Some(variant), figure));
+        let cells: Vec<String> =
+            std::iter::once((*name).to_owned()).chain(variants.iter().map(value)).collect();
+        text += &line(&cells.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    text
+}
+
+/// Below a head: names to the left, figures to the right.
+fn rule(columns: usize) -> String {
+    line(&(0..columns).map(|column| if column == 0 { "---" } else { "---:" }).collect::<Vec<_>>())
 }
 
 fn line(cells: &[&str]) -> String {

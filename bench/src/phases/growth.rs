@@ -13,7 +13,7 @@ use crate::{bed::Bed, server::Server};
 /// Drained in each measurement, scaled.
 const DRAINED: u64 = 100_000;
 
-fn variant(mut figures: Value, name: &str) -> Value {
+pub(super) fn variant(mut figures: Value, name: &str) -> Value {
     figures["variant"] = name.into();
     figures
 }
@@ -75,7 +75,7 @@ pub(super) fn append_only(scene: &Scene) -> Result<Vec<Value>> {
 }
 
 /// Of few tasks not all may be claimed at once: what comes before the first handler starts is not timed.
-fn submitted_and_drained(bed: &mut Bed, n: u64, more: &[&str]) -> Result<Value> {
+pub(super) fn submitted_and_drained(bed: &mut Bed, n: u64, more: &[&str]) -> Result<Value> {
     let submitted = submit(bed, n, "bulk", more)?;
     let concurrency = bed.peer.concurrency.min(n / 20).max(1);
     let mut figures = drain_at(bed, 1, concurrency, n)?.json();

@@ -1,15 +1,20 @@
 //! What is measured, a phase each. A phase measures one peer once and gives its figures; rounds and medians are not
 //! its business.
 
+mod checker;
+mod cluster;
 mod commands;
 mod drain;
 mod enqueue;
 mod growth;
 mod idle;
 mod latency;
+mod listings;
 mod memory;
+mod priorities;
 mod programs;
 mod recovery;
+mod scripts;
 
 use std::time::Duration;
 
@@ -86,7 +91,7 @@ const fn phase(
 }
 
 /// All phases, in the order in which they run.
-pub(crate) const PHASES: [Phase; 18] = [
+pub(crate) const PHASES: [Phase; 22] = [
     phase("ceiling", Whom::Redis, Rounds::All, ceiling::measure),
     phase("enqueue-bulk", Whom::All, Rounds::All, enqueue::bulk),
     phase("enqueue-single", Whom::All, Rounds::All, enqueue::single),
@@ -105,6 +110,10 @@ pub(crate) const PHASES: [Phase; 18] = [
     phase("tenants", Whom::Windlass, Rounds::All, growth::tenants),
     phase("payloads", Whom::Windlass, Rounds::All, growth::payloads),
     phase("aof", Whom::Windlass, Rounds::All, growth::append_only),
+    phase("cluster", Whom::Windlass, Rounds::All, cluster::measure),
+    phase("listings", Whom::Windlass, Rounds::All, listings::measure),
+    phase("checker", Whom::Windlass, Rounds::All, checker::measure),
+    phase("scripts", Whom::Windlass, Rounds::All, scripts::measure),
 ];
 
 /// The value below which this share of sorted values lies.

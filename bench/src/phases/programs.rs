@@ -1,10 +1,8 @@
 //! Through Windlass' own programs: a file submitted by `windlass`, the start and the memory of `windlass-worker`.
 
 use std::{
-    env,
     fs::File,
     io::{BufWriter, Write},
-    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -16,26 +14,17 @@ use windlass_shared::{
     model::{Micros, QueueName, State},
     store::Store,
 };
-use windlass_tests::{fleet::binary, process::Process};
+use windlass_tests::process::Process;
 
 use super::{Scene, quantile};
 use crate::{
     bed::{Bed, PATIENCE, leave, wait},
-    usage,
+    runtime, usage,
 };
 
 /// A type that every worker knows.
 const TYPE: &str = "noop";
 const STARTS: u64 = 5;
-
-/// One of our programs on the bed's server, with nothing of this process's environment but the path.
-fn program(bed: &Bed, name: &str) -> Command {
-    let mut command = Command::new(binary(name));
-    command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
-    command.env("WINDLASS_REDIS_URL", bed.server.url()).env("WINDLASS_WORKSPACE", bed.path("work"));
-    command.env("WINDLASS_LOG", "warn").stdin(Stdio::null()).current_dir(bed.path(""));
-    command
-}
 
 /// The whole program is timed: its start, reading and checking the lines, and its end.
 pub(super) fn submit_file(scene: &Scene) -> Result<Vec<Value>> {
@@ -48,7 +37,7 @@ pub(super) fn submit_file(scene: &Scene) -> Result<Vec<Value>> {
     }
     file.flush()?;
     drop(file);
-    let mut command = program(&bed, "windlass");
+    let mut command = bed.program("windlass");
     command.args(["submit", "--output", "json", "--file"]).arg(&path);
     let (redis, start) = (bed.server.cpu()?, Instant::now());
     let output = command.output()?;
@@ -93,7 +82,7 @@ pub(super) fn rss(scene: &Scene) -> Result<Vec<Value>> {
 }
 
 fn worker(bed: &Bed, concurrency: u64) -> Process {
-    let mut command = program(bed, "windlass-worker");
+    let mut command = bed.program("windlass-worker");
     command.env("WINDLASS_CONCURRENCY", concurrency.to_string());
     Process::start(command, &bed.path(""), "windlass-worker")
 }
@@ -107,8 +96,7 @@ fn await_completed(bed: &mut Bed, worker: &mut Process, n: u64) -> Result<()> {
 }
 
 fn first_claim(bed: &Bed) -> Result<Micros> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let store: Store = bed.server.redis().store().await;
         let queue = store.first_partition(&QueueName::default_queue());
         let page = queue.list(State::Completed, 1, None).await?;

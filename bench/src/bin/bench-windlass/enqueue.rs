@@ -24,7 +24,8 @@ const MOST_BYTES: usize = 1 << 20;
 
 pub(crate) async fn run(args: &Enqueue) -> Result<()> {
     let store = fleet::store().await?;
-    let tasks = Arc::new(Tasks::register(&store, &args.task_type, args.bytes, args.tenants).await?);
+    let tasks = Tasks::register(&store, &args.task_type, args.bytes, args.tenants).await?;
+    let tasks = Arc::new(Tasks { priorities: args.priorities, ..tasks });
     let per_call = (MOST_BYTES / args.bytes.max(1)).clamp(1, MOST_PER_SUBMIT);
     let start = Instant::now();
     if args.mode == Mode::Single {

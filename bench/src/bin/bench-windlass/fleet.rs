@@ -4,7 +4,7 @@ use std::{env, path::Path};
 
 use anyhow::{Context, Result};
 use serde_json::value::RawValue;
-use windlass_bench::record::Work;
+use windlass_bench::record::{self, Work};
 use windlass_shared::{
     config::{Config, Sources},
     model::{BatchName, Expiry, NewTask, Priority, QueueName, Start, TenantName, TypeName, id},
@@ -42,6 +42,8 @@ pub(crate) struct Tasks {
     pub(crate) batch: Option<BatchName>,
     pub(crate) bytes: usize,
     pub(crate) tenants: u64,
+    /// Of several priorities, as `record::priority` tells.
+    pub(crate) priorities: bool,
 }
 
 impl Tasks {
@@ -60,6 +62,7 @@ impl Tasks {
             batch,
             bytes,
             tenants,
+            priorities: false,
         })
     }
 
@@ -72,7 +75,7 @@ impl Tasks {
             digest: String::new(),
             task_type: self.task_type.clone(),
             payload: RawValue::from_string(work.payload(self.bytes))?,
-            priority: Priority::default(),
+            priority: if self.priorities { record::priority(work.idx) } else { Priority::default() },
             tenant: tenant.transpose()?,
             weight: 1,
             start: Start::Now,

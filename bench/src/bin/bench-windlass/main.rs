@@ -66,6 +66,9 @@ struct Enqueue {
     /// Tenants that take turns; none: tasks have no tenant
     #[arg(long, default_value_t = 0)]
     tenants: u64,
+    /// High, normal and low ones in turn
+    #[arg(long)]
+    priorities: bool,
     /// Their type
     #[arg(long = "type", default_value = fleet::TYPE)]
     task_type: String,

@@ -1,13 +1,13 @@
 //! Nodes that only live: each has connections of its own, beats on the queue as a worker does, and waits for commands.
 //! Their slots are full, so none listens to the queue's bell or claims.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 use tokio::task::JoinSet;
+use windlass_bench::node;
 use windlass_shared::{
-    PROTOCOL_VERSION,
-    model::{NodeId, NodeRecord, NodeState, QueueName, TypeName, id::new_node_id},
+    model::{NodeId, NodeRecord, QueueName},
     store::{Extend, Store},
 };
 
@@ -25,7 +25,7 @@ pub(crate) async fn run(nodes: usize) -> Result<()> {
     let mut living = JoinSet::new();
     for number in 0..nodes {
         let store = fleet::store().await?;
-        let record = record(&store).await?;
+        let record = node::record(TYPE, store.now().await?)?;
         store.beat(&record, LEASE, true).await?;
         // They did not all start at the same moment.
         let first = BEAT.mul_f64(number as f64 / nodes as f64);
@@ -37,25 +37,6 @@ pub(crate) async fn run(nodes: usize) -> Result<()> {
         ended??;
     }
     Ok(())
-}
-
-async fn record(store: &Store) -> Result<NodeRecord> {
-    Ok(NodeRecord {
-        id: new_node_id(),
-        state: NodeState::Active,
-        host: "bench".into(),
-        pid: std::process::id(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        protocol: PROTOCOL_VERSION,
-        started_at: store.now().await?.0,
-        queues: BTreeMap::from([(QueueName::default_queue(), 1)]),
-        types: vec![TypeName::new(TYPE)?],
-        slots: 8,
-        running_count: 8,
-        running: Vec::new(),
-        stale_commits: 0,
-        labels: BTreeMap::new(),
-    })
 }
 
 async fn live(store: Store, record: NodeRecord, first: Duration) -> Result<()> {
