@@ -12,7 +12,7 @@ use crate::{
 /// A row: phase, figure, what it is called, which is better, and the figure of the ceiling that bounds it.
 type Row = (&'static str, &'static str, &'static str, Better, Option<&'static str>);
 
-const ROWS: [Row; 41] = [
+const ROWS: [Row; 37] = [
     ("enqueue-bulk", "rate", "submitted in bulk, a second", Better::More, Some("enqueue_rate")),
     ("enqueue-bulk", "redis_us", "Redis CPU of that, µs", Better::Less, Some("enqueue_redis_us")),
     ("submit-file", "rate", "`submit --file`, a second", Better::More, Some("enqueue_rate")),
@@ -48,12 +48,8 @@ const ROWS: [Row; 41] = [
     ("checker", "rate", "checked a second", Better::More, None),
     ("checker", "redis_us", "Redis CPU of that, µs", Better::Less, None),
     ("checker", "script_ms", "longest script of that, ms", Better::Less, None),
+    ("checker", "script_usual_ms", "their median", Better::Less, None),
     ("checker", "command_ms", "longest other command of that, ms", Better::Less, None),
-    ("scripts", "submit_ms", "longest script: submitting, ms", Better::Less, None),
-    ("scripts", "settle_and_claim_ms", "settling and claiming", Better::Less, None),
-    ("scripts", "extend_ms", "a beat that extends 500 leases", Better::Less, None),
-    ("scripts", "recover_ms", "a beat that recovers lost leases", Better::Less, None),
-    ("scripts", "purge_ms", "purging", Better::Less, None),
 ];
 
 /// A series: phase, and what its variants are.
@@ -77,7 +73,7 @@ const GROWING: [(&str, &str); 5] = [
 /// A sheet: a phase, and its figures, which are told beside each other for all its variants.
 type Sheet = (&'static str, &'static [(&'static str, &'static str)]);
 
-const SHEETS: [Sheet; 2] = [
+const SHEETS: [Sheet; 3] = [
     (
         "cluster",
         &[
@@ -105,6 +101,7 @@ const SHEETS: [Sheet; 2] = [
             ("bytes", "bytes that it writes"),
         ],
     ),
+    ("scripts", &[("longest_ms", "longest run, ms"), ("usual_ms", "median, ms")]),
 ];
 
 /// All that was measured, for people.

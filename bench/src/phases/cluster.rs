@@ -18,27 +18,36 @@ use crate::{bed::Bed, server::Server};
 /// How the queue lies.
 enum Layout {
     /// Undivided, on one server that is no cluster.
-    Whole,
+    Plain,
+    /// Undivided, on a cluster of one primary: what it costs Redis to be a cluster.
+    Alone,
     /// In so many partitions, on a cluster.
     Divided(u16),
 }
 
 const PRIMARIES: usize = 3;
-const LAYOUTS: [Layout; 4] = [Layout::Whole, Layout::Divided(3), Layout::Divided(6), Layout::Divided(12)];
+const LAYOUTS: [Layout; 5] =
+    [Layout::Plain, Layout::Alone, Layout::Divided(3), Layout::Divided(6), Layout::Divided(12)];
 
 impl Layout {
     fn name(&self) -> String {
         match self {
-            Self::Whole => "1 primary".into(),
+            Self::Plain => "1 primary".into(),
+            Self::Alone => "1 primary, in cluster mode".into(),
             Self::Divided(partitions) => format!("{PRIMARIES} primaries, {partitions} partitions"),
         }
     }
 
     fn bed<'a>(&self, scene: &Scene<'a>) -> Result<Bed<'a>> {
-        let Self::Divided(partitions) = self else { return Bed::new(scene.peer) };
-        let mut bed = Bed::on(scene.peer, Server::cluster(PRIMARIES)?)?;
-        bed.divide(*partitions)?;
-        Ok(bed)
+        match self {
+            Self::Plain => Bed::new(scene.peer),
+            Self::Alone => Bed::on(scene.peer, Server::cluster(1)?),
+            Self::Divided(partitions) => {
+                let mut bed = Bed::on(scene.peer, Server::cluster(PRIMARIES)?)?;
+                bed.divide(*partitions)?;
+                Ok(bed)
+            }
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The longest run of each script while much is queued: for so long nobody else is served.
 //!
-//! `SLOWLOG` tells it. On a busy machine it also tells of moments in which Redis had no core, so the median of several
-//! rounds is what counts.
+//! `SLOWLOG` tells it. It also counts moments in which Redis had no core, so the median of the runs is told beside it.
 
 use std::time::{Duration, Instant};
 
@@ -16,11 +15,11 @@ use windlass_shared::{
 };
 use windlass_tests::fleet::keys;
 
-use super::{Scene, drain::drain};
+use super::{Scene, drain::drain, growth::variant};
 use crate::{
     bed::{Bed, PATIENCE},
     runtime,
-    slow::Slow,
+    slow::{Slow, Took},
 };
 
 const QUEUED: u64 = 1_000_000;
@@ -38,13 +37,13 @@ pub(super) fn measure(scene: &Scene) -> Result<Vec<Value>> {
     let (queued, drained, lost) = (scene.tasks(QUEUED), scene.tasks(DRAINED), scene.tasks(LOST));
     Slow::watch(&mut bed.server)?;
     bed.enqueue(queued, "bulk", &[])?;
-    let submit = Slow::read(&mut bed.server)?.script();
+    let submit = Slow::read(&mut bed.server)?.scripts();
 
     Slow::watch(&mut bed.server)?;
     drain(&mut bed, 1, drained.min(queued / 2))?;
     // A claim has a key of its own besides those of the queue.
     let claim_keys = keys().queue(&QueueName::default_queue()).fixed.len() + 1;
-    let settle_and_claim = Slow::read(&mut bed.server)?.script_with_keys(claim_keys);
+    let settle_and_claim = Slow::read(&mut bed.server)?.scripts_with_keys(claim_keys);
 
     let (extend, recover) = runtime()?.block_on(lose(&mut bed, lost))?;
 
@@ -54,16 +53,21 @@ pub(super) fn measure(scene: &Scene) -> Result<Vec<Value>> {
             bed.program("windlass").args(["purge", "--queue", "default", "--state", state]).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    let purge = Slow::read(&mut bed.server)?.script();
-    Ok(vec![json!({
-        "n": queued, "submit_ms": submit, "settle_and_claim_ms": settle_and_claim, "extend_ms": extend,
-        "recover_ms": recover, "purge_ms": purge,
-    })])
+    let purge = Slow::read(&mut bed.server)?.scripts();
+    let all = [
+        ("submit", submit),
+        ("settle_and_claim", settle_and_claim),
+        ("extend", extend),
+        ("recover", recover),
+        ("purge", purge),
+    ];
+    let told = |took: &Took| json!({ "n": queued, "longest_ms": took.longest, "usual_ms": took.usual });
+    Ok(all.iter().map(|(name, took)| variant(told(took), name)).collect())
 }
 
 /// A node claims tasks, extends their leases once, and is never heard of again; another one's beats recover them.
-/// Gives the longest beat of either.
-async fn lose(bed: &mut Bed<'_>, tasks: u64) -> Result<(Option<f64>, Option<f64>)> {
+/// Gives how long the beats of either took.
+async fn lose(bed: &mut Bed<'_>, tasks: u64) -> Result<(Took, Took)> {
     let store: Store = bed.server.redis().store().await;
     let queue = store.first_partition(&QueueName::default_queue());
     let node = new_node_id();
@@ -72,17 +76,22 @@ async fn lose(bed: &mut Bed<'_>, tasks: u64) -> Result<(Option<f64>, Option<f64>
     for held in held.chunks(PER_BEAT) {
         beat(&queue, &node, held).await?;
     }
-    let extend = Slow::read(&mut bed.server)?.script();
+    let extend = Slow::read(&mut bed.server)?.scripts();
 
-    Slow::watch(&mut bed.server)?;
     let (other, start) = (new_node_id(), Instant::now());
-    while queue.view().await?.running > 0 {
+    let mut left = tasks;
+    while left > 0 {
         ensure!(start.elapsed() < PATIENCE, "the leases are not recovered");
+        if left == tasks {
+            // Beats that find nothing to recover yet are not told.
+            Slow::watch(&mut bed.server)?;
+        }
         beat(&queue, &other, &[]).await?;
+        left = queue.view().await?.running;
     }
     let view = queue.view().await?;
     ensure!(view.totals.get("recovered") == Some(&(held.len() as u64)), "not all were recovered: {view:?}");
-    Ok((extend, Slow::read(&mut bed.server)?.script()))
+    Ok((extend, Slow::read(&mut bed.server)?.scripts()))
 }
 
 async fn claim(queue: &Partition, node: &NodeId, tasks: usize) -> Result<Vec<Held>> {
