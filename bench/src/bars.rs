@@ -70,10 +70,10 @@ const BARS: [Bar; 26] = [
         grown(f, "aof", "enqueue_rate", "none", "everysec")
     }),
     (
-        "drained in a second of Redis CPU, three primaries and six partitions to one server",
+        "drained in a second of Redis CPU, three primaries and three partitions to one server",
         Better::More,
         0.9,
-        |f| grown(f, "cluster", "per_cpu_second", "1 primary", "3 primaries, 6 partitions"),
+        |f| grown(f, "cluster", "per_cpu_second", "1 primary", "3 primaries, 3 partitions"),
     ),
     ("10,000 nodes listed, ms", Better::Less, 200.0, |f| {
         f.median_of(WINDLASS, "listings", Some("nodes"), "ms")

@@ -4,7 +4,7 @@
 //! form by themselves under load and a lone result goes out at once. Where there is much to say, a few calls are in
 //! flight, so that Redis and this node do not wait for each other.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use windlass_shared::{
-    model::{QueueName, TaskId, id::new_id},
+    model::{TaskId, id::new_id},
     store::{Claimed, Settle, SettleAndClaim, Settled, SettledAndClaimed},
 };
 
@@ -28,16 +28,20 @@ const MOST_PER_CALL: usize = 100;
 const MOST_BYTES: usize = 1 << 20;
 /// Claimed by the first call, which cannot know yet how large payloads are here.
 const FIRST_CLAIM: usize = 16;
-/// Calls in flight for a partition.
+/// Calls in flight for a queue.
 const CALLS: usize = 3;
+/// The same of a queue that is divided: enough to keep several servers busy, and no more, so that calls stay large.
+const CALLS_OF_PARTITIONS: usize = 5;
 /// Slots that one of several partitions is granted in a row, so that its calls stay worth their while.
-const IN_A_ROW: usize = 32;
+const IN_A_ROW: usize = MOST_PER_CALL;
 /// A further call goes out while another is in flight only if it settles so many, or claims so many of plenty.
 const WORTH_A_CALL: usize = MOST_PER_CALL / 2;
 
 /// What the dispatcher knows of a partition.
 struct Lane {
     served: Arc<Served>,
+    /// Lanes of one queue have the same number here.
+    queue: usize,
     /// A claim may find something.
     work: bool,
     /// The last claim found all that it asked for.
@@ -57,9 +61,10 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(served: Arc<Served>) -> Self {
+    fn new(served: Arc<Served>, queue: usize) -> Self {
         Self {
             served,
+            queue,
             work: true,
             plenty: false,
             fit: FIRST_CLAIM,
@@ -123,6 +128,10 @@ pub(crate) struct Dispatcher {
     node: Arc<Node>,
     lanes: Vec<Lane>,
     executing: usize,
+    /// The partition that has its turn, and how many more slots it is granted.
+    in_a_row: (usize, usize),
+    /// The lane that called last.
+    called: usize,
     ended: (mpsc::UnboundedSender<Ended>, mpsc::UnboundedReceiver<Ended>),
     calls: FuturesUnordered<BoxFuture<'static, Reply>>,
 }
@@ -130,7 +139,8 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     pub(crate) fn new(node: Arc<Node>) -> Self {
         let ended = mpsc::unbounded_channel();
-        Self { node, lanes: Vec::new(), executing: 0, ended, calls: FuturesUnordered::new() }
+        let calls = FuturesUnordered::new();
+        Self { node, lanes: Vec::new(), executing: 0, in_a_row: (0, 0), called: 0, ended, calls }
     }
 
     /// Runs until the node leaves and everything it held is settled.
@@ -175,7 +185,11 @@ impl Dispatcher {
     }
 
     fn take_served(&mut self, served: &[Arc<Served>]) {
-        self.lanes.extend(served.iter().skip(self.lanes.len()).cloned().map(Lane::new));
+        for served in served.iter().skip(self.lanes.len()) {
+            let same = |lane: &Lane| lane.served.partition.name() == served.partition.name();
+            let queue = self.lanes.iter().position(same).unwrap_or(self.lanes.len());
+            self.lanes.push(Lane::new(Arc::clone(served), queue));
+        }
     }
 
     /// Grants each free slot to the queue whose turn it is, among those that may have work.
@@ -189,60 +203,79 @@ impl Dispatcher {
             return;
         }
         let weights = self.weights();
-        if let [(only, _)] = weights[..] {
-            self.lanes[only].credit += free;
-            return;
-        }
-        let total: i64 = weights.iter().map(|(_, weight)| weight).sum();
-        while free > 0 {
-            for (index, weight) in &weights {
-                self.lanes[*index].turn += weight;
-            }
-            let Some(next) = weights.iter().map(|(index, _)| *index).max_by_key(|i| self.lanes[*i].turn)
-            else {
+        match weights[..] {
+            [] => return,
+            [(only, _)] => {
+                self.lanes[only].credit += free;
                 return;
-            };
-            let lane = &mut self.lanes[next];
-            let granted = if lane.served.partition.of() > 1 { IN_A_ROW.min(free) } else { 1 };
-            lane.turn -= total * granted as i64;
-            lane.credit += granted;
-            free -= granted;
-            // The others go without their turns for what was granted in a row.
-            for (index, weight) in &weights {
-                self.lanes[*index].turn += weight * (granted as i64 - 1);
             }
+            _ => {}
         }
+        while free > 0 {
+            let (lane, left) = self.in_a_row;
+            let lane = if left > 0 && self.lanes[lane].work { lane } else { self.next_turn(&weights) };
+            let row = if self.lanes[lane].served.partition.of() > 1 { IN_A_ROW } else { 1 };
+            let left = if lane == self.in_a_row.0 && left > 0 { left } else { row };
+            let granted = left.min(free);
+            self.in_a_row = (lane, left - granted);
+            self.lanes[lane].credit += granted;
+            free -= granted;
+        }
+    }
+
+    /// The lane whose turn it is, by smooth weighted rotation. A lane that is granted several slots in a row has a turn
+    /// for all of them, so it pays for as many.
+    fn next_turn(&mut self, weights: &[(usize, i64)]) -> usize {
+        let row = |lane: &Lane| if lane.served.partition.of() > 1 { IN_A_ROW as i64 } else { 1 };
+        let total: i64 = weights.iter().map(|(_, weight)| weight).sum();
+        let next = weights.iter().max_by_key(|(index, weight)| self.lanes[*index].turn + weight);
+        let next = next.map_or(0, |(index, _)| *index);
+        let slots = row(&self.lanes[next]);
+        for (index, weight) in weights {
+            self.lanes[*index].turn += weight * slots;
+        }
+        self.lanes[next].turn -= total * slots;
+        next
     }
 
     /// The lanes that may have work, each with its part of its queue's weight.
     fn weights(&self) -> Vec<(usize, i64)> {
         /// Divided among at most 256 partitions without a large error.
         const WHOLE: i64 = 1 << 20;
-        let queue = |lane: &Lane| lane.served.partition.name().clone();
-        let open: Vec<usize> = (0..self.lanes.len()).filter(|index| self.lanes[*index].work).collect();
-        let mut parts: HashMap<QueueName, i64> = HashMap::new();
-        for index in &open {
-            *parts.entry(queue(&self.lanes[*index])).or_default() += 1;
-        }
-        let weight = |index: usize| {
-            let lane = &self.lanes[index];
-            (index, i64::from(lane.served.weight) * WHOLE / parts[lane.served.partition.name()])
-        };
-        open.into_iter().map(weight).collect()
+        let mut parts = vec![0; self.lanes.len()];
+        let open = || self.lanes.iter().enumerate().filter(|(_, lane)| lane.work);
+        open().for_each(|(_, lane)| parts[lane.queue] += 1);
+        let weight = |lane: &Lane| i64::from(lane.served.weight) * WHOLE / parts[lane.queue];
+        open().map(|(index, lane)| (index, weight(lane))).collect()
     }
 
-    /// Starts the calls of each lane that has something to say.
+    /// Starts the calls that have something to say. The partitions of a queue share its calls in flight: what ends
+    /// meanwhile is said together, as in a queue that is not divided.
     fn call(&mut self) {
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
-            while let Some(call) = lane.next_call() {
-                let want = lane.credit.min(lane.fit);
-                let settles = lane.take_ready();
-                lane.credit -= want;
-                lane.in_flight[call] = Some(want);
-                let (node, served) = (Arc::clone(&self.node), Arc::clone(&lane.served));
-                self.calls.push(Box::pin(ask(node, served, index, call, want, settles)));
-            }
+        while let Some((index, call)) = self.next_call() {
+            self.called = index;
+            let lane = &mut self.lanes[index];
+            let want = lane.credit.min(lane.fit);
+            let settles = lane.take_ready();
+            lane.credit -= want;
+            lane.in_flight[call] = Some(want);
+            let (node, served) = (Arc::clone(&self.node), Arc::clone(&lane.served));
+            self.calls.push(Box::pin(ask(node, served, index, call, want, settles)));
         }
+    }
+
+    /// The next lane after the one that called last, so that none waits for ever, among those that may.
+    fn next_call(&self) -> Option<(usize, usize)> {
+        let mut in_flight = vec![0; self.lanes.len()];
+        for lane in &self.lanes {
+            in_flight[lane.queue] += lane.in_flight.iter().flatten().count();
+        }
+        let after = |index: &usize| (index + self.lanes.len() - self.called - 1) % self.lanes.len();
+        let most = |lane: &Lane| if lane.served.partition.of() > 1 { CALLS_OF_PARTITIONS } else { CALLS };
+        let may = |lane: &Lane| in_flight[lane.queue] < most(lane);
+        let open = (0..self.lanes.len()).filter(|index| may(&self.lanes[*index]));
+        let calls = open.filter_map(|index| self.lanes[index].next_call().map(|call| (index, call)));
+        calls.min_by_key(|(index, _)| after(index))
     }
 
     fn take_reply(&mut self, reply: Reply) {

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             let code = match &error {
                 WorkerError::Config(_) => 2,
                 WorkerError::Store(_) | WorkerError::NotHandedBack => 3,
-                WorkerError::System(_) | WorkerError::NotAlive(_) => 1,
+                WorkerError::System(_) | WorkerError::NotAlive(_) | WorkerError::Broken => 1,
             };
             fail(&error.to_string(), code)
         }

@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::{
     node::{Node, Phase},
     running::Cause,
+    worker::WorkerError,
 };
 
 /// After handing back, Redis gets this long to take it; then the leases do the rest.
@@ -31,22 +32,23 @@ impl Signals {
     }
 }
 
-/// Returns when the node is to leave for good: everything it held is settled or handed back (true), or Redis did not
-/// take it in time (false).
+/// Returns when the node is to leave for good: everything it held is settled or handed back, or why not.
 pub(crate) async fn supervise(
     node: Arc<Node>,
     mut signals: Signals,
     mut dispatcher: tokio::task::JoinHandle<()>,
-) -> bool {
+) -> Result<(), WorkerError> {
     let mut phase = node.phase.subscribe();
     // Until told to leave, by a signal or by a command.
     tokio::select! {
         () = signals.next() => node.enter(Phase::Draining),
         _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
+        // A node that beats and claims nothing would look alive for ever.
+        _ = &mut dispatcher => return Err(WorkerError::Broken),
     }
     tracing::info!(running = node.running.len(), timeout = ?node.limits.drain_timeout, "draining");
     tokio::select! {
-        _ = &mut dispatcher => return true,
+        ended = &mut dispatcher => return ended.map_err(|_| WorkerError::Broken),
         () = signals.next() => tracing::info!("a second signal: handing back at once"),
         _ = phase.wait_for(|phase| *phase == Phase::Stopping) => {}
         () = tokio::time::sleep(node.limits.drain_timeout) => {
@@ -62,11 +64,11 @@ pub(crate) async fn supervise(
         }
     };
     tokio::select! {
-        _ = dispatcher => true,
-        () = hand_back => true,
+        ended = dispatcher => ended.map_err(|_| WorkerError::Broken),
+        () = hand_back => Ok(()),
         () = tokio::time::sleep(HAND_BACK_TIMEOUT) => {
             tracing::warn!(running = node.running.len(), "Redis did not take back what ran; the leases will run out instead");
-            false
+            Err(WorkerError::NotHandedBack)
         }
     }
 }

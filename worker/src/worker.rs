@@ -44,6 +44,11 @@ pub enum WorkerError {
         "left without handing back what ran, since Redis did not answer; the leases will run out instead"
     )]
     NotHandedBack,
+    /// The dispatcher panicked.
+    #[error(
+        "the dispatcher broke, which is a bug of ours (its panic is above): leaving, so that the node can be started anew; the leases of what it ran will run out"
+    )]
+    Broken,
 }
 
 /// A worker: the built-in executors, the types of the configuration, and handlers of the program.
@@ -195,7 +200,7 @@ async fn live(
     node.enter(Phase::Active);
     let dispatcher = tokio::spawn(Dispatcher::new(Arc::clone(&node)).run(hints));
 
-    let handed_back = supervise(Arc::clone(&node), signals, dispatcher).await;
+    let ended = supervise(Arc::clone(&node), signals, dispatcher).await;
     waits.shutdown().await;
     _ = stop_beat.send(true);
     _ = tokio::task::spawn_blocking(move || beat.join()).await;
@@ -203,5 +208,5 @@ async fn live(
         Ok(()) => tracing::info!(node = %node.id, "the worker leaves"),
         Err(error) => tracing::warn!(%error, "cannot deregister; the heartbeat key will run out"),
     }
-    if handed_back { Ok(()) } else { Err(WorkerError::NotHandedBack) }
+    ended
 }
