@@ -59,7 +59,7 @@ struct Cli {
     /// Measure nothing: tell of what is in --out, of each phase its last session
     #[arg(long)]
     again: bool,
-    /// Also a backlog of ten million tasks (10 GB of memory)
+    /// Also a backlog of ten million tasks (6 GB of memory)
     #[arg(long)]
     huge: bool,
     /// How long recovery is waited for, seconds

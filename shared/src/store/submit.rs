@@ -7,7 +7,7 @@ use redis::RedisWrite;
 use super::{PRODUCER, Partition, Result, Store, StoreError, packed, script::SUBMIT};
 use crate::model::{BatchName, Expiry, NewTask, Priority, QueueName, Start, State, time::micros};
 
-/// The most tasks that one call takes: Redis is busy for about a millisecond and a half.
+/// The most tasks that one call takes: Redis is busy for about two milliseconds.
 pub const MOST_PER_SUBMIT: usize = 500;
 
 /// What became of a submitted task.
