@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Partition, Result, StoreError, script::AUDIT, spec};
+use super::{Partition, Queue, Result, StoreError, script::AUDIT, spec};
 use crate::model::TaskId;
 
 /// Something that must not be.
@@ -28,6 +28,55 @@ pub struct Audit {
 
 const PAGE: usize = 200;
 
+/// The ids of each of these partitions, which are on one server, that have a spec or a record.
+async fn recorded_ids(partitions: &[&Partition], pattern: &str) -> Result<Vec<BTreeSet<String>>> {
+    let mut ids = vec![BTreeSet::new(); partitions.len()];
+    let Some(first) = partitions.first() else { return Ok(ids) };
+    let mut cursor = 0_u64;
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1000);
+        let page = first.store.connection.clone().beside(first.keys.meta(), scan).await;
+        let page = page.map_err(|error| first.store.error(&error))?;
+        let (next, keys): (u64, Vec<String>) =
+            redis::from_redis_value(page).map_err(|e| StoreError::Unexpected(e.to_string()))?;
+        for key in keys {
+            for (partition, ids) in partitions.iter().zip(&mut ids) {
+                ids.extend(partition.keys.id_in(&key).map(str::to_owned));
+            }
+        }
+        cursor = next;
+        if cursor == 0 {
+            return Ok(ids);
+        }
+    }
+}
+
+impl Queue {
+    /// Checks every task of the queue, with one look at the keys of each server that has a part of it. Reads only.
+    pub async fn audit(&self) -> Result<Audit> {
+        let [only] = self.partitions() else { return self.audit_each().await };
+        only.audit().await
+    }
+
+    async fn audit_each(&self) -> Result<Audit> {
+        let mut servers: BTreeMap<_, Vec<&Partition>> = BTreeMap::new();
+        for partition in self.partitions() {
+            servers.entry(partition.store.node_of(partition.keys.meta()).await?).or_default().push(partition);
+        }
+        let mut all = Audit::default();
+        for partitions in servers.values() {
+            let recorded = recorded_ids(partitions, &partitions[0].store.keys.any_of(self.name())).await?;
+            for (partition, ids) in partitions.iter().zip(recorded) {
+                let part = partition.audit_of(ids).await?;
+                all.tasks += part.tasks;
+                all.faults.extend(part.faults);
+            }
+        }
+        Ok(all)
+    }
+}
+
 impl Partition {
     fn fault(&self, subject: impl Into<String>, fault: impl Into<String>) -> Fault {
         Fault { queue: self.name.to_string(), subject: subject.into(), fault: fault.into() }
@@ -35,7 +84,12 @@ impl Partition {
 
     /// Checks every task of the queue, each at one moment, and the counts that are kept beside them. Reads only.
     pub async fn audit(&self) -> Result<Audit> {
-        let ids = self.all_ids().await?;
+        let recorded = self.recorded_ids().await?;
+        self.audit_of(recorded).await
+    }
+
+    async fn audit_of(&self, recorded: BTreeSet<String>) -> Result<Audit> {
+        let ids = self.with_placed(recorded).await?;
         let mut audit = Audit { tasks: ids.len() as u64, faults: Vec::new() };
         for page in ids.chunks(PAGE) {
             let page: Vec<&str> = page.iter().map(String::as_str).collect();
@@ -51,26 +105,13 @@ impl Partition {
         self.run::<Vec<(String, String)>>(&AUDIT, &[""; 0].as_slice()).await.map(drop)
     }
 
-    /// Every id that has a record or is in a place.
-    async fn all_ids(&self) -> Result<Vec<String>> {
-        let mut ids = BTreeSet::new();
-        for pattern in [self.keys.spec_pattern(), self.keys.task_pattern()] {
-            let prefix = pattern.len() - 1;
-            let mut cursor = 0_u64;
-            loop {
-                let mut scan = redis::cmd("SCAN");
-                scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1000);
-                let page = self.store.connection.clone().beside(&pattern, scan).await;
-                let page = page.map_err(|error| self.store.error(&error))?;
-                let (next, keys): (u64, Vec<String>) =
-                    redis::from_redis_value(page).map_err(|e| StoreError::Unexpected(e.to_string()))?;
-                ids.extend(keys.into_iter().map(|mut key| key.split_off(prefix)));
-                cursor = next;
-                if cursor == 0 {
-                    break;
-                }
-            }
-        }
+    async fn recorded_ids(&self) -> Result<BTreeSet<String>> {
+        let found = recorded_ids(&[self], &format!("{}*", self.keys.prefix())).await?;
+        Ok(found.into_iter().next().unwrap_or_default())
+    }
+
+    /// These ids, and every id that is in a place.
+    async fn with_placed(&self, mut ids: BTreeSet<String>) -> Result<Vec<String>> {
         for place in [
             self.keys.pending(),
             self.keys.running(),
@@ -100,7 +141,8 @@ impl Partition {
         if first.is_empty() {
             return Ok(first);
         }
-        let second = self.count_faults(&self.all_ids().await?).await?;
+        let recorded = self.recorded_ids().await?;
+        let second = self.count_faults(&self.with_placed(recorded).await?).await?;
         Ok(first.into_iter().filter(|fault| second.contains(fault)).collect())
     }
 

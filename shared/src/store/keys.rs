@@ -58,6 +58,11 @@ impl Keys {
         tags(queue, count).iter().map(|tag| self.tagged(tag)).collect()
     }
 
+    /// A pattern for the keys of all partitions of a queue, and of queues whose names go on after this one.
+    pub(super) fn any_of(&self, queue: &QueueName) -> String {
+        format!("{}:{{{queue}*", self.namespace)
+    }
+
     fn tagged(&self, tag: &str) -> QueueKeys {
         let prefix = format!("{}:{{{tag}}}:", self.namespace);
         QueueKeys { fixed: FIXED.map(|name| format!("{prefix}{name}")), prefix }
@@ -196,15 +201,15 @@ impl QueueKeys {
         format!("{}batch-finished:{batch}", self.prefix)
     }
 
-    /// A pattern for all task records of the queue, for a scan.
-    pub fn task_pattern(&self) -> String {
-        // A queue's name holds no character that is special in a pattern; the namespace neither.
-        format!("{}task:*", self.prefix)
+    /// The task whose spec or record a key is, if it is one of ours.
+    pub(super) fn id_in<'a>(&self, key: &'a str) -> Option<&'a str> {
+        let name = key.strip_prefix(&self.prefix)?;
+        name.strip_prefix("spec:").or_else(|| name.strip_prefix("task:"))
     }
 
-    /// All specs of the queue, for `SCAN`.
-    pub fn spec_pattern(&self) -> String {
-        format!("{}spec:*", self.prefix)
+    /// What all of them begin with. It holds no character that is special in a pattern.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
     }
 }
 

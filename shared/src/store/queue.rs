@@ -15,7 +15,6 @@ use futures_util::future::try_join_all;
 use super::{
     Accepted, Cancelled, Partition, Purged, QueueKeys, QueueSettings, Result, Review, Reviewed, Store,
     StoreError,
-    audit::Audit,
     inspect::{QueueView, TaskPage},
 };
 use crate::model::{ConcurrencyKey, NewTask, Priority, QueueName, State, TaskId};
@@ -288,17 +287,6 @@ impl Queue {
             tasks.sort_by_key(|task| (task.priority, task.created_at));
         }
         Ok(TaskPage { tasks, cursor })
-    }
-
-    /// Checks every task of the queue. Reads only.
-    pub async fn audit(&self) -> Result<Audit> {
-        let mut all = Audit::default();
-        for partition in &self.partitions {
-            let part = partition.audit().await?;
-            all.tasks += part.tasks;
-            all.faults.extend(part.faults);
-        }
-        Ok(all)
     }
 }
 

@@ -77,7 +77,7 @@ impl Waits {
 
 impl Store {
     /// The node that has a key; none on a single server.
-    async fn node_of(&self, key: &str) -> Result<Option<Address>> {
+    pub(super) async fn node_of(&self, key: &str) -> Result<Option<Address>> {
         if !self.waits.cluster {
             return Ok(None);
         }
