@@ -132,6 +132,8 @@ pub(crate) struct Dispatcher {
     in_a_row: (usize, usize),
     /// The lane that called last.
     called: usize,
+    /// How many partitions of each queue are served; a partition that was served alone once may know of no other.
+    parts: Vec<usize>,
     ended: (mpsc::UnboundedSender<Ended>, mpsc::UnboundedReceiver<Ended>),
     calls: FuturesUnordered<BoxFuture<'static, Reply>>,
 }
@@ -140,7 +142,16 @@ impl Dispatcher {
     pub(crate) fn new(node: Arc<Node>) -> Self {
         let ended = mpsc::unbounded_channel();
         let calls = FuturesUnordered::new();
-        Self { node, lanes: Vec::new(), executing: 0, in_a_row: (0, 0), called: 0, ended, calls }
+        Self {
+            node,
+            lanes: Vec::new(),
+            executing: 0,
+            in_a_row: (0, 0),
+            called: 0,
+            parts: Vec::new(),
+            ended,
+            calls,
+        }
     }
 
     /// Runs until the node leaves and everything it held is settled.
@@ -189,7 +200,14 @@ impl Dispatcher {
             let same = |lane: &Lane| lane.served.partition.name() == served.partition.name();
             let queue = self.lanes.iter().position(same).unwrap_or(self.lanes.len());
             self.lanes.push(Lane::new(Arc::clone(served), queue));
+            self.parts.push(0);
+            self.parts[queue] += 1;
         }
+    }
+
+    /// Whether the lane is one of several of its queue.
+    fn is_divided(&self, lane: usize) -> bool {
+        self.parts[self.lanes[lane].queue] > 1
     }
 
     /// Grants each free slot to the queue whose turn it is, among those that may have work.
@@ -214,7 +232,7 @@ impl Dispatcher {
         while free > 0 {
             let (lane, left) = self.in_a_row;
             let lane = if left > 0 && self.lanes[lane].work { lane } else { self.next_turn(&weights) };
-            let row = if self.lanes[lane].served.partition.of() > 1 { IN_A_ROW } else { 1 };
+            let row = if self.is_divided(lane) { IN_A_ROW } else { 1 };
             let left = if lane == self.in_a_row.0 && left > 0 { left } else { row };
             let granted = left.min(free);
             self.in_a_row = (lane, left - granted);
@@ -226,11 +244,10 @@ impl Dispatcher {
     /// The lane whose turn it is, by smooth weighted rotation. A lane that is granted several slots in a row has a turn
     /// for all of them, so it pays for as many.
     fn next_turn(&mut self, weights: &[(usize, i64)]) -> usize {
-        let row = |lane: &Lane| if lane.served.partition.of() > 1 { IN_A_ROW as i64 } else { 1 };
         let total: i64 = weights.iter().map(|(_, weight)| weight).sum();
         let next = weights.iter().max_by_key(|(index, weight)| self.lanes[*index].turn + weight);
         let next = next.map_or(0, |(index, _)| *index);
-        let slots = row(&self.lanes[next]);
+        let slots = if self.is_divided(next) { IN_A_ROW as i64 } else { 1 };
         for (index, weight) in weights {
             self.lanes[*index].turn += weight * slots;
         }
@@ -271,9 +288,8 @@ impl Dispatcher {
             in_flight[lane.queue] += lane.in_flight.iter().flatten().count();
         }
         let after = |index: &usize| (index + self.lanes.len() - self.called - 1) % self.lanes.len();
-        let most = |lane: &Lane| if lane.served.partition.of() > 1 { CALLS_OF_PARTITIONS } else { CALLS };
-        let may = |lane: &Lane| in_flight[lane.queue] < most(lane);
-        let open = (0..self.lanes.len()).filter(|index| may(&self.lanes[*index]));
+        let most = |lane| if self.is_divided(lane) { CALLS_OF_PARTITIONS } else { CALLS };
+        let open = (0..self.lanes.len()).filter(|lane| in_flight[self.lanes[*lane].queue] < most(*lane));
         let calls = open.filter_map(|index| self.lanes[index].next_call().map(|call| (index, call)));
         calls.min_by_key(|(index, _)| after(index))
     }

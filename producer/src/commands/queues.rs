@@ -98,10 +98,10 @@ async fn set(context: &Context, set: &QueueSet) -> Done {
     let store = context.store().await?;
     store.register_queue(&name).await?;
     let mut queue = store.queue(&name).await?;
-    if let Some(count) = set.partitions {
-        queue = queue.divide(count).await?;
+    match set.partitions {
+        Some(count) => queue = queue.divide(count, &settings).await?,
+        None => queue.configure(&settings).await?,
     }
-    queue.configure(&settings).await?;
     let view = queue.view().await?;
     output::asked(context.format.unwrap_or(Format::Table), true, &[view], &HEAD, row)
 }

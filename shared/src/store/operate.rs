@@ -103,6 +103,19 @@ impl QueueSettings {
         pairs
     }
 
+    /// These settings, with what `other` says instead.
+    pub(super) fn overlaid(self, other: &Self) -> Self {
+        Self {
+            paused: other.paused.or(self.paused),
+            max_length: other.max_length.or(self.max_length),
+            concurrency: other.concurrency.or(self.concurrency),
+            key_concurrency: other.key_concurrency.or(self.key_concurrency),
+            retention: other.retention.or(self.retention),
+            dead_retention: other.dead_retention.or(self.dead_retention),
+            events: other.events.or(self.events),
+        }
+    }
+
     /// What each of `count` partitions is given: a limit's share, so that the shares add up to it; all else as it is.
     pub(super) fn shared_out(&self, count: usize) -> Result<Vec<Self>> {
         let count = count as u64;

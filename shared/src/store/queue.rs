@@ -223,8 +223,9 @@ impl Queue {
         try_join_all(calls).await.map(drop)
     }
 
-    /// Divides the queue, which must be empty and undivided, or divided so already.
-    pub async fn divide(&self, count: u16) -> Result<Self> {
+    /// Divides the queue, which must be empty and undivided, or divided so already, and changes its settings. Refused
+    /// settings leave it as it was, since a division is for good.
+    pub async fn divide(&self, count: u16, settings: &QueueSettings) -> Result<Self> {
         if !(1..=MOST_PARTITIONS).contains(&count) {
             return Err(StoreError::Impossible(format!(
                 "a queue has 1 to {MOST_PARTITIONS} partitions, not {count}"
@@ -233,13 +234,15 @@ impl Queue {
         let keys: Divided = self.store.keys.partitions(&self.name, count).into_iter().map(Arc::new).collect();
         let divided = self.store.divided(&self.name, &keys);
         if self.partitions.len() == usize::from(count) {
+            self.configure(settings).await?;
             return Ok(self.clone());
         }
         if self.partitions.len() > 1 {
             return Err(StoreError::divided_already(&self.name));
         }
         // The first partition comes last: it decides, and until then nobody looks at the others.
-        let shares = self.partitions[0].settings().await?.shared_out(divided.partitions.len())?;
+        let shares =
+            self.partitions[0].settings().await?.overlaid(settings).shared_out(divided.partitions.len())?;
         for (partition, share) in divided.partitions.iter().zip(&shares).rev() {
             match partition.index {
                 0 => partition.divide(share, count).await?,

@@ -16,7 +16,7 @@ use crate::{
 /// A queue in so many partitions, and a node for each.
 async fn divided(t: &Scene, count: u16) -> (Queue, Vec<Node>) {
     let queue = t.store.queue(&QueueName::new(QUEUE).unwrap()).await.unwrap();
-    let queue = queue.divide(count).await.unwrap();
+    let queue = queue.divide(count, &QueueSettings::default()).await.unwrap();
     assert_eq!(queue.partitions().len(), usize::from(count));
     let nodes = queue.partitions().iter().map(|part| t.node_of(part.clone(), "n1")).collect();
     (queue, nodes)
@@ -80,11 +80,17 @@ async fn a_queue_is_divided_once_and_while_it_is_empty() {
     let name = QueueName::new(QUEUE).unwrap();
     let queue = t.store.queue(&name).await.unwrap();
     t.submit([task("a")]).await;
-    let refused = queue.divide(3).await.unwrap_err();
+    let refused = queue.divide(3, &QueueSettings::default()).await.unwrap_err();
     assert!(matches!(&refused, StoreError::Impossible(why) if why.contains("has tasks")), "{refused}");
     queue.purge(State::Pending, None).await.unwrap();
+    let too_small = QueueSettings { concurrency: Some(Some(2)), ..QueueSettings::default() };
+    assert!(matches!(queue.divide(3, &too_small).await, Err(StoreError::Impossible(_))));
+    assert_eq!(t.queue.view().await.unwrap().concurrency, None, "a refused division changes nothing");
     for count in [0, 257] {
-        assert!(matches!(queue.divide(count).await, Err(StoreError::Impossible(_))));
+        assert!(matches!(
+            queue.divide(count, &QueueSettings::default()).await,
+            Err(StoreError::Impossible(_))
+        ));
     }
     let limits = QueueSettings {
         concurrency: Some(Some(4)),
@@ -93,9 +99,13 @@ async fn a_queue_is_divided_once_and_while_it_is_empty() {
         ..QueueSettings::default()
     };
     queue.configure(&limits).await.unwrap();
-    let three = queue.divide(3).await.unwrap();
-    assert_eq!(three.divide(3).await.unwrap().partitions().len(), 3, "the same again is no change");
-    let refused = three.divide(4).await.unwrap_err();
+    let three = queue.divide(3, &QueueSettings::default()).await.unwrap();
+    assert_eq!(
+        three.divide(3, &QueueSettings::default()).await.unwrap().partitions().len(),
+        3,
+        "the same again is no change"
+    );
+    let refused = three.divide(4, &QueueSettings::default()).await.unwrap_err();
     assert!(matches!(&refused, StoreError::Impossible(why) if why.contains("divided already")), "{refused}");
 
     let mut shares = Vec::new();
@@ -117,7 +127,16 @@ async fn a_producer_that_believes_in_one_partition_learns_of_the_others() {
     let t = Scene::new().await;
     let name = QueueName::new(QUEUE).unwrap();
     let stale = t.store.queue(&name).await.unwrap();
-    let other = t.server.store().await.queue(&name).await.unwrap().divide(3).await.unwrap();
+    let other = t
+        .server
+        .store()
+        .await
+        .queue(&name)
+        .await
+        .unwrap()
+        .divide(3, &QueueSettings::default())
+        .await
+        .unwrap();
     let draft = task("a");
     let refused = stale.partitions()[0].submit(&[draft.new_task()]).await;
     assert!(matches!(refused, Err(StoreError::Divided)), "{refused:?}");
