@@ -158,7 +158,7 @@ impl Dispatcher {
     pub(crate) async fn run(mut self, mut hints: mpsc::UnboundedReceiver<Hint>) {
         let node = Arc::clone(&self.node);
         let (mut phase, mut served) = (node.phase.subscribe(), node.served.subscribe());
-        served.mark_changed();
+        self.take_served(&served.borrow_and_update());
         loop {
             self.grant();
             self.call();
@@ -348,6 +348,8 @@ impl Dispatcher {
     }
 
     fn take_hint(&mut self, hint: &Hint) {
+        // It may be of a partition that is served since a moment ago.
+        self.take_served(&self.node.served());
         match *hint {
             Hint::Work(lane) => self.lanes[lane].work = true,
             Hint::Due(lane, wait) => self.lanes[lane].due_in(wait),
