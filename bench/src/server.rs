@@ -44,7 +44,7 @@ impl Server {
 
     /// A cluster of so many primaries, without persistence.
     pub(crate) fn cluster(primaries: usize) -> Result<Self> {
-        Self::of(cluster::start(primaries))
+        Self::of(cluster::start(primaries, 0))
     }
 
     fn of(servers: Vec<RedisServer>) -> Result<Self> {

@@ -37,8 +37,9 @@ pub(crate) struct Cli {
 /// Flags of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Redis, such as redis://user:password@host:6379/0 (or rediss://, redis+unix://) [default:
-    /// $WINDLASS_REDIS_URL, then $REDIS_URL, then redis://127.0.0.1:6379]
+    /// Redis, such as redis://user:password@host:6379/0 (or rediss://, redis+unix://,
+    /// redis+sentinel://host1,host2/NAME; a cluster: redis://host1,host2) [default: $WINDLASS_REDIS_URL, then
+    /// $REDIS_URL, then redis://127.0.0.1:6379]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) redis_url: Option<String>,
     /// First part of every key, so that many fleets can share one Redis [default: wl]
@@ -244,6 +245,9 @@ pub(crate) struct Submit {
     /// The most that the batch's calls to models may cost, in dollars; in force before the first task is
     #[arg(long, value_name = "USD", requires = "batch", allow_hyphen_values = true)]
     pub(crate) budget: Option<String>,
+    /// What must have the tasks before they count as accepted: none, replicas=N or fsync (docs/durability.md)
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) durability: Option<String>,
     /// Wait until it is finished; exit 1 if it failed
     #[arg(long)]
     pub(crate) wait: bool,

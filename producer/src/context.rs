@@ -20,8 +20,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(global: &Global) -> Done<Self> {
-        let mut flags: Vec<Flag> = Vec::new();
+    /// With what all commands may be told, and the settings that flags of this one stand for.
+    pub(crate) fn new(global: &Global, mut flags: Vec<Flag>) -> Done<Self> {
         for (key, flag, value) in
             [("redis.url", "--redis-url", &global.redis_url), ("namespace", "--namespace", &global.namespace)]
         {
@@ -52,19 +52,14 @@ impl Context {
     }
 
     pub(crate) fn connect(&self) -> Connect {
-        Connect {
-            url: self.config.redis.url.expose().to_owned(),
-            password: self.config.redis.password.as_ref().map(|password| password.expose().to_owned()),
-            namespace: self.config.namespace.clone(),
-            response_timeout: self.config.redis.response_timeout,
-            retries: 1,
-        }
+        Connect { retries: 1, ..Connect::configured(&self.config) }
     }
 
     /// Connects, and refuses a Redis that Windlass must not be used on.
     pub(crate) async fn store(&self) -> Done<Store> {
         let store = self.connect().open().await?;
         store.check_servers(self.config.redis.allow_eviction).await?;
+        store.check_durability().await?;
         store.agree_on_protocol().await?;
         Ok(store)
     }

@@ -17,6 +17,7 @@ use crate::{
     cluster,
     process::{Process, until},
     redis::RedisServer,
+    sentinel::{self, Sentinels},
 };
 
 /// No command of a test takes longer, unless it says so.
@@ -45,6 +46,16 @@ pub struct FleetOptions<'a> {
     pub redis: &'a [&'a str],
     /// A cluster of so many primaries instead of one server.
     pub primaries: usize,
+    /// Replicas of each primary, or of the one that Sentinels watch.
+    pub replicas: usize,
+    /// Where workers and `windlass` find the server, if not at its usual port.
+    pub url: Option<&'a str>,
+    /// Whom the test itself is to the server: `user:password`.
+    pub user: &'a str,
+    /// What the workers run, if not `windlass-worker`.
+    pub program: &'a str,
+    /// Sentinels watch the primary, and fail it over when it is silent for so long.
+    pub sentinels: Option<Duration>,
 }
 
 impl Default for FleetOptions<'_> {
@@ -58,6 +69,11 @@ impl Default for FleetOptions<'_> {
             env: &[],
             redis: &[],
             primaries: 0,
+            replicas: 0,
+            url: None,
+            user: "",
+            program: "windlass-worker",
+            sentinels: None,
         }
     }
 }
@@ -67,8 +83,13 @@ impl Default for FleetOptions<'_> {
 pub struct Fleet {
     /// Its Redis; of a cluster, the first primary.
     pub redis: RedisServer,
-    /// The other primaries of a cluster.
+    /// The other primaries of a cluster, then the replicas.
     pub others: Vec<RedisServer>,
+    /// Those that watch the primary.
+    pub sentinels: Option<Sentinels>,
+    url: String,
+    user: String,
+    program: String,
     workers: Vec<Process>,
     concurrency: usize,
     lease: String,
@@ -85,11 +106,15 @@ impl Fleet {
         if !options.config.is_empty() {
             fs::write(dir.path().join("windlass.toml"), options.config).expect("a file can be written");
         }
-        let mut others = match options.primaries {
-            0 => vec![RedisServer::with_args(options.redis)],
-            primaries => cluster::start(primaries),
-        };
+        let (mut others, sentinels) = servers(options);
         let mut fleet = Self {
+            url: options.url.map_or_else(
+                || sentinels.as_ref().map_or_else(|| url_of(&others, options.user), Sentinels::url),
+                str::to_owned,
+            ),
+            user: options.user.to_owned(),
+            program: options.program.to_owned(),
+            sentinels,
             redis: others.remove(0),
             others,
             workers: Vec::new(),
@@ -146,8 +171,15 @@ impl Fleet {
     /// Starts another worker and does not wait.
     pub fn launch(&mut self, args: &[&str]) -> usize {
         let index = self.workers.len();
-        let mut command = self.command("windlass-worker");
-        command.args(&self.args).args(args).stdin(Stdio::null());
+        let mut command = self.command(&self.program);
+        command.stdin(Stdio::null());
+        if self.program == "windlass-worker" {
+            command.args(&self.args).args(args);
+        } else if let [flag, value] = args {
+            // A program of its own has no flags, but the same variables.
+            let name = flag.trim_start_matches("--").to_uppercase().replace('-', "_");
+            command.env(format!("WINDLASS_{name}"), value);
+        }
         command.env("WINDLASS_CONCURRENCY", self.concurrency.to_string());
         command.env("WINDLASS_WORKSPACE", self.workspaces());
         if !self.lease.is_empty() {
@@ -176,7 +208,7 @@ impl Fleet {
         use std::os::unix::process::CommandExt;
         let mut command = Command::new(binary(program));
         command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
-        command.env("WINDLASS_REDIS_URL", self.redis.url());
+        command.env("WINDLASS_REDIS_URL", &self.url);
         command.current_dir(self.dir()).process_group(0);
         command
     }
@@ -216,6 +248,24 @@ impl Fleet {
     pub fn log(&self, index: usize) -> String {
         self.workers[index].stderr()
     }
+}
+
+fn servers(options: &FleetOptions) -> (Vec<RedisServer>, Option<Sentinels>) {
+    match (options.primaries, options.sentinels) {
+        (0, None) => (vec![RedisServer::with_args(options.redis)], None),
+        (0, Some(down_after)) => {
+            let (servers, sentinels) = sentinel::start(options.replicas, down_after, options.redis);
+            (servers, Some(sentinels))
+        }
+        (primaries, _) => (cluster::start(primaries, options.replicas), None),
+    }
+}
+
+/// A URL that names them all.
+fn url_of(servers: &[RedisServer], user: &str) -> String {
+    let at = if user.is_empty() { "" } else { "@" };
+    let hosts: Vec<String> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port())).collect();
+    format!("redis://{user}{at}{}", hosts.join(","))
 }
 
 impl Drop for Fleet {

@@ -8,4 +8,6 @@ pub mod old_redis;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod sentinel;
 pub mod stand_in;
+pub mod tls;

@@ -1,66 +1,146 @@
-//! A network between a worker and its Redis that can be frozen: nothing gets through, and no connection breaks.
+//! A network between a program and its Redis that can be hurt: frozen, cut, slow, deaf, or broken in the middle of a reply.
 
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
+
+/// What the network does to what passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weather {
+    /// Everything passes.
+    Fair,
+    /// Nothing passes, and no connection breaks; what was held back passes afterwards.
+    Frozen,
+    /// Each piece is late by so much.
+    Late(Duration),
+    /// So many bytes a second.
+    Thin(usize),
+    /// What is sent is swallowed, both ways, and no connection breaks: the peer is gone and nobody says so.
+    Swallowed,
+    /// After so many further bytes of replies, on whichever connection, that connection breaks. Then it is fair again.
+    CutAfter(usize),
+    /// New connections are refused.
+    Closed,
+}
 
 /// A forwarder on a free loopback port. It ends with the test's process.
 #[derive(Debug)]
 pub struct Proxy {
     /// The URL of the Redis behind it.
     pub url: String,
-    frozen: Arc<AtomicBool>,
+    /// Its own port.
+    pub port: u16,
+    network: Arc<Network>,
+}
+
+#[derive(Debug)]
+struct Network {
+    weather: Mutex<Weather>,
+    open: Mutex<Vec<TcpStream>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Proxy {
     /// Forwards to a port of this machine.
     pub fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port can be bound");
-        let url = format!("redis://{}", listener.local_addr().expect("a bound socket has an address"));
-        let frozen = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&frozen);
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let network = Arc::new(Network { weather: Mutex::new(Weather::Fair), open: Mutex::default() });
+        let shared = Arc::clone(&network);
         thread::spawn(move || {
             for near in listener.incoming().flatten() {
-                let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { continue };
-                for (from, to) in [(&near, &far), (&far, &near)] {
-                    let (from, to) = (from.try_clone(), to.try_clone());
-                    let flag = Arc::clone(&flag);
-                    thread::spawn(move || forward(from.ok()?, to.ok()?, &flag));
+                if shared.weather() != Weather::Closed {
+                    shared.join(&near, port);
                 }
             }
         });
-        Self { url, frozen }
+        Self { url: format!("redis://{address}"), port: address.port(), network }
     }
 
-    /// Lets nothing through until [`thaw`](Self::thaw).
-    pub fn freeze(&self) {
-        self.frozen.store(true, Ordering::SeqCst);
+    /// From now on.
+    pub fn set(&self, weather: Weather) {
+        *locked(&self.network.weather) = weather;
     }
 
-    /// Lets everything through, what was held back first.
-    pub fn thaw(&self) {
-        self.frozen.store(false, Ordering::SeqCst);
+    /// What it is now.
+    pub fn weather(&self) -> Weather {
+        self.network.weather()
+    }
+
+    /// Breaks every connection, now.
+    pub fn cut(&self) {
+        for stream in locked(&self.network.open).drain(..) {
+            _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 
-fn forward(mut from: TcpStream, mut to: TcpStream, frozen: &AtomicBool) -> Option<()> {
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let length = from.read(&mut buffer).ok().filter(|length| *length > 0);
-        while frozen.load(Ordering::SeqCst) {
-            thread::sleep(Duration::from_millis(5));
+impl Network {
+    fn weather(&self) -> Weather {
+        *locked(&self.weather)
+    }
+
+    fn join(self: &Arc<Self>, near: &TcpStream, port: u16) {
+        let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return };
+        for (from, to, is_reply) in [(near, &far, false), (&far, near, true)] {
+            let (Ok(mut from), Ok(mut to), Ok(kept)) = (from.try_clone(), to.try_clone(), from.try_clone())
+            else {
+                return;
+            };
+            locked(&self.open).push(kept);
+            let network = Arc::clone(self);
+            thread::spawn(move || {
+                network.forward(&mut from, &mut to, is_reply);
+                _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+            });
         }
-        let Some(length) = length else {
-            _ = to.shutdown(std::net::Shutdown::Write);
-            return None;
-        };
-        to.write_all(&buffer[..length]).ok()?;
+    }
+
+    /// Until either side is gone.
+    fn forward(&self, from: &mut TcpStream, to: &mut TcpStream, is_reply: bool) -> Option<()> {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let length = from.read(&mut buffer).ok().filter(|length| *length > 0)?;
+            let mut piece = &buffer[..length];
+            while self.weather() == Weather::Frozen {
+                thread::sleep(Duration::from_millis(5));
+            }
+            match self.weather() {
+                Weather::Swallowed => continue,
+                Weather::Late(by) => thread::sleep(by),
+                Weather::Thin(rate) => {
+                    let step = (rate / 50).max(1);
+                    while piece.len() > step {
+                        to.write_all(&piece[..step]).ok()?;
+                        piece = &piece[step..];
+                        thread::sleep(Duration::from_millis(20));
+                    }
+                }
+                Weather::CutAfter(_) if is_reply => {
+                    let cut = self.cut_at(length);
+                    if let Some(at) = cut {
+                        to.write_all(&piece[..at]).ok()?;
+                        return None;
+                    }
+                }
+                _ => {}
+            }
+            to.write_all(piece).ok()?;
+        }
+    }
+
+    /// Where in a reply of this length the connection breaks, if here.
+    fn cut_at(&self, length: usize) -> Option<usize> {
+        let mut weather = locked(&self.weather);
+        let Weather::CutAfter(left) = *weather else { return None };
+        *weather = if left < length { Weather::Fair } else { Weather::CutAfter(left - length) };
+        (left < length).then_some(left)
     }
 }

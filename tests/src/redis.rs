@@ -45,13 +45,31 @@ impl RedisServer {
             args: args.iter().map(ToString::to_string).collect(),
             dir: tempfile::tempdir().expect("a temporary directory can be made"),
         };
+        server.come_up();
+        server
+    }
+
+    fn come_up(&mut self) {
         for _ in 0..PORTS_TRIED {
-            server.port = free_port();
-            if server.launch() {
-                return server;
+            self.port = free_port();
+            if self.launch() {
+                return;
             }
         }
-        panic!("no server came up on {PORTS_TRIED} ports; the last one said:\n{}", server.log());
+        panic!("no server came up on {PORTS_TRIED} ports; the last one said:\n{}", self.log());
+    }
+
+    /// A Sentinel with this file, into which it writes what it learns.
+    pub fn sentinel(file: &Path) -> Self {
+        let file = file.to_str().expect("a plain path");
+        let mut server = Self {
+            child: None,
+            port: 0,
+            args: vec![file.to_owned(), "--sentinel".to_owned()],
+            dir: tempfile::tempdir().expect("a temporary directory can be made"),
+        };
+        server.come_up();
+        server
     }
 
     /// A node of a cluster that is still to be formed, and the port on which it speaks to the others.
@@ -82,6 +100,11 @@ impl RedisServer {
         self.start_again();
     }
 
+    /// Whether it was started, and not stopped since.
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Its process id, while it runs.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().map(Child::id).expect("the server runs")
@@ -105,11 +128,9 @@ impl RedisServer {
     /// A store on it, in the usual namespace `wl`.
     pub async fn store(&self) -> Store {
         let connect = Connect {
-            url: self.url(),
-            password: None,
-            namespace: Namespace::new("wl").expect("a valid namespace"),
             response_timeout: Duration::from_secs(30),
             retries: 6,
+            ..Connect::to(self.url(), Namespace::new("wl").expect("a valid namespace"))
         };
         connect.open().await.expect("the server takes connections")
     }
@@ -129,11 +150,17 @@ impl RedisServer {
             .create(true)
             .open(self.log_path())
             .expect("the log can be opened");
-        let child = Command::new(binary())
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"])
-            .arg(self.dir.path())
-            .args(["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"])
-            .args(&self.args)
+        let mut command = Command::new(binary());
+        let port = self.port.to_string();
+        let is_sentinel = self.args.iter().any(|arg| arg == "--sentinel");
+        if is_sentinel {
+            command.args(&self.args).args(["--port", &port, "--bind", "127.0.0.1"]);
+        } else {
+            command.args(["--port", &port, "--bind", "127.0.0.1", "--dir"]).arg(self.dir.path());
+            command.args(["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"]);
+            command.args(&self.args);
+        }
+        let child = command
             .stdin(Stdio::null())
             .stderr(log.try_clone().expect("the log can be shared"))
             .stdout(log)
@@ -176,14 +203,22 @@ fn free_port() -> u16 {
 
 /// Whether the process `pid`, and not a stranger on the same port, answers and has loaded its data.
 fn answers(port: u16, pid: u32) -> bool {
-    ask(port, b"PING\r\nINFO server\r\nQUIT\r\n")
-        .is_ok_and(|text| text.starts_with("+PONG") && text.contains(&format!("process_id:{pid}\r\n")))
+    let known = |text: &str| text.starts_with("+PONG") && text.contains(&format!("process_id:{pid}\r\n"));
+    // One that knows nobody without a password is not asked further.
+    ask(port, b"PING\r\nINFO server\r\n").is_ok_and(|text| known(&text) || text.starts_with("-NOAUTH"))
+}
+
+/// What a server says of itself, a Sentinel too.
+pub fn info_of(server: &RedisServer) -> String {
+    ask(server.port, b"INFO\r\n").unwrap_or_default()
 }
 
 fn ask(port: u16, commands: &[u8]) -> std::io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
     stream.write_all(commands)?;
+    // A Sentinel does not know QUIT; each server closes when it has answered and nothing more can come.
+    stream.shutdown(std::net::Shutdown::Write)?;
     let mut text = String::new();
     match stream.read_to_string(&mut text) {
         Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error),

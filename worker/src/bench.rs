@@ -13,6 +13,7 @@ use windlass_llm::{ChatRequest, Message, Role, select::Requirements, tokens::Tok
 use windlass_shared::{
     config::Config,
     model::{Priority, QueueName, TaskId, TaskRef, TypeName},
+    store::Connect,
 };
 
 use crate::{
@@ -61,7 +62,7 @@ impl Bench {
             Unusable::Faults(faults) => faults.join("; "),
             Unusable::NoProvider(why) => why,
         })?;
-        let store = crate::connect(&config).open().await.map_err(|error| error.to_string())?;
+        let store = Connect::configured(&config).open().await.map_err(|error| error.to_string())?;
         gateway.connect(store.gate());
         let models = spec.llm.route.iter().map(|name| gateway.named(name)).collect::<Result<_, _>>();
         Ok(Self {

@@ -19,7 +19,8 @@ pub(crate) struct Cli {
     /// Configuration file (TOML) [default: $WINDLASS_CONFIG, then ./windlass.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Redis, such as redis://user:password@host:6379/0 (or rediss://, redis+unix://)
+    /// Redis, such as redis://user:password@host:6379/0 (or rediss://, redis+unix://,
+    /// redis+sentinel://host1,host2/NAME; a cluster: redis://host1,host2)
     #[arg(long, global = true, value_name = "URL")]
     redis_url: Option<String>,
     /// First part of every key, so that many fleets can share one Redis
@@ -40,12 +41,18 @@ pub(crate) struct Cli {
     /// Labels shown with the node: zone=a,pod=worker-0
     #[arg(long, value_name = "LIST")]
     labels: Option<String>,
+    /// Where /livez and /readyz are answered, such as 127.0.0.1:9464 [default: nowhere]
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
     /// What is logged: error, warn, info, debug, trace, or a filter such as info,windlass_worker=debug
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
     /// How it is logged: human or json
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// What must have a result before it counts: none, replicas=N or fsync (docs/durability.md)
+    #[arg(long, value_name = "LEVEL")]
+    durability: Option<String>,
     /// Work on a Redis that may evict keys, and so lose tasks
     #[arg(long, global = true)]
     allow_eviction: bool,
@@ -69,7 +76,7 @@ pub(crate) enum Command {
 impl Cli {
     /// What was given on the command line, by the key of the setting.
     pub(crate) fn flags(&self) -> Vec<Flag> {
-        let given: [(&'static str, &'static str, Option<&String>); 9] = [
+        let given: [(&'static str, &'static str, Option<&String>); 11] = [
             ("redis.url", "--redis-url", self.redis_url.as_ref()),
             ("namespace", "--namespace", self.namespace.as_ref()),
             ("worker.queues", "--queues", self.queues.as_ref()),
@@ -77,6 +84,8 @@ impl Cli {
             ("worker.lease", "--lease", self.lease.as_ref()),
             ("worker.drain_timeout", "--drain-timeout", self.drain_timeout.as_ref()),
             ("worker.labels", "--labels", self.labels.as_ref()),
+            ("worker.admin", "--admin", self.admin.as_ref()),
+            ("redis.durability", "--durability", self.durability.as_ref()),
             ("log.level", "--log", self.log.as_ref()),
             ("log.format", "--log-format", self.log_format.as_ref()),
         ];

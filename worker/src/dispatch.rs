@@ -9,7 +9,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use windlass_shared::{
     model::{TaskId, id::new_id},
@@ -36,6 +36,9 @@ const CALLS_OF_PARTITIONS: usize = 5;
 const IN_A_ROW: usize = MOST_PER_CALL;
 /// A further call goes out while another is in flight only if it settles so many, or claims so many of plenty.
 const WORTH_A_CALL: usize = MOST_PER_CALL / 2;
+
+/// How often an idle dispatcher turns.
+const PULSE: Duration = Duration::from_secs(2);
 
 /// What the dispatcher knows of a partition.
 struct Lane {
@@ -159,7 +162,10 @@ impl Dispatcher {
         let node = Arc::clone(&self.node);
         let (mut phase, mut served) = (node.phase.subscribe(), node.served.subscribe());
         self.take_served(&served.borrow_and_update());
+        let mut pulse = interval(PULSE);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            node.pulses.dispatcher.beat();
             self.grant();
             self.call();
             self.tell_hunger();
@@ -173,6 +179,8 @@ impl Dispatcher {
                 Some(hint) = hints.recv() => self.take_hint(&hint),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.take_due(),
                 _ = phase.changed() => {}
+                // With nothing to do it turns all the same, to show that it can.
+                _ = pulse.tick() => {}
                 Ok(()) = served.changed() => self.take_served(&served.borrow_and_update()),
             }
             while let Ok(ended) = self.ended.1.try_recv() {

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod admin;
 mod attempt;
 #[doc(hidden)]
 pub mod bench;
@@ -33,6 +34,7 @@ mod handler;
 mod loops;
 mod node;
 pub mod pipeline;
+mod pulse;
 mod run_file;
 mod running;
 mod shutdown;
@@ -40,4 +42,4 @@ mod worker;
 mod workspace;
 
 pub use handler::handler;
-pub use worker::{Worker, WorkerError, check_alive, check_types, connect, runtime};
+pub use worker::{Worker, WorkerError, check_alive, check_types, runtime};

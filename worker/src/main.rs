@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = match &error {
-                WorkerError::Config(_) => 2,
+                WorkerError::Config(_) | WorkerError::Admin(_) => 2,
                 WorkerError::Store(_) | WorkerError::NotHandedBack => 3,
                 WorkerError::System(_) | WorkerError::NotAlive(_) | WorkerError::Broken => 1,
             };

@@ -16,7 +16,7 @@ use windlass_shared::{
     store::{Partition, Result, Store},
 };
 
-use crate::{catalog::Catalog, running::Running};
+use crate::{catalog::Catalog, pulse::Pulses, running::Running};
 
 /// The phases of a node's life, in order but for quiet and active, between which people switch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +34,7 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    fn state(self) -> NodeState {
+    pub(crate) fn state(self) -> NodeState {
         match self {
             Self::Starting => NodeState::Starting,
             Self::Active => NodeState::Active,
@@ -86,6 +86,7 @@ pub(crate) struct Node {
     pub(crate) running: Running,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) hints: mpsc::UnboundedSender<Hint>,
+    pub(crate) pulses: Pulses,
     /// Results that were refused because the lease was gone.
     pub(crate) stale_commits: AtomicU64,
     pub(crate) started_at: Micros,

@@ -13,12 +13,14 @@ use windlass_shared::{
 };
 
 use crate::{
+    admin,
     catalog::Catalog,
     dispatch::Dispatcher,
     executor::Executor,
     gateway::{Gateway, refresh},
     loops::{beat, bell, inbox},
     node::{Limits, Node, Phase},
+    pulse::Pulses,
     run_file::{self, RunFile},
     running::Running,
     shutdown::{Signals, supervise},
@@ -36,6 +38,9 @@ pub enum WorkerError {
     /// The system refused something.
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
+    /// The admin port cannot be had.
+    #[error("the admin port cannot be had: {0} (--admin, setting worker.admin)")]
+    Admin(String),
     /// No node of this machine beats.
     #[error("{0}")]
     NotAlive(String),
@@ -55,17 +60,6 @@ pub enum WorkerError {
 pub struct Worker {
     config: Config,
     handlers: BTreeMap<String, Arc<dyn Executor>>,
-}
-
-/// How the configuration reaches Redis.
-pub fn connect(config: &Config) -> Connect {
-    Connect {
-        url: config.redis.url.expose().to_owned(),
-        password: config.redis.password.as_ref().map(|password| password.expose().to_owned()),
-        namespace: config.namespace.clone(),
-        response_timeout: config.redis.response_timeout,
-        retries: 3,
-    }
 }
 
 /// The runtime that a worker runs in. Two threads at least: an executor that blocks must not hold up the dispatcher (the
@@ -90,7 +84,7 @@ pub async fn check_alive(config: &Config) -> Result<(), WorkerError> {
             config.worker.workspace.display()
         )));
     }
-    let store = connect(config).open().await?;
+    let store = Connect::configured(config).open().await?;
     for node in &nodes {
         if store.is_alive(node).await? {
             return Ok(());
@@ -117,17 +111,22 @@ impl Worker {
     /// Runs until told to leave by a signal or a command, and what it held is settled or handed back.
     pub async fn run(self) -> Result<(), WorkerError> {
         let signals = Signals::listen()?;
+        let admin_port = self.config.worker.admin.map(admin::bind).transpose()?;
         let gateway = Arc::new(Gateway::new(&self.config).map_err(ConfigFaults)?);
         let catalog = Catalog::new(&self.config, self.handlers, &gateway).map_err(ConfigFaults)?;
-        let connect = connect(&self.config);
+        let connect = Connect::configured(&self.config);
         let store = connect.open().await?;
         store.check_servers(self.config.redis.allow_eviction).await?;
+        store.check_durability().await?;
         store.agree_on_protocol().await?;
         gateway.connect(store.gate());
         for why in gateway.unusable().values() {
             tracing::warn!(%why, "a provider of models cannot be called");
         }
         let (node, hints) = assemble(&self.config, catalog, store).await?;
+        if let Some(listener) = admin_port {
+            admin::start(listener, Arc::clone(&node))?;
+        }
         // Only the health check needs it: a worker without a writable folder still runs what needs none.
         let dir = &self.config.worker.workspace;
         let _run_file = RunFile::write(dir, &node.id).inspect_err(|error| {
@@ -172,6 +171,7 @@ async fn assemble(
         running: Running::default(),
         phase: watch::Sender::new(Phase::Starting),
         hints,
+        pulses: Pulses::new(config.worker.lease),
         stale_commits: AtomicU64::new(0),
         started_at: store.now().await?,
         store,

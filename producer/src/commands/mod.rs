@@ -45,7 +45,12 @@ pub(crate) async fn run(cli: Cli) -> Done {
         Command::DieWithParent { parent, argv } => return Err(dev::child::die_with_parent(parent, &argv)),
         _ => {}
     }
-    let context = Context::new(&cli.global)?;
+    let durability = match &cli.command {
+        Command::Submit(args) => args.durability.clone(),
+        _ => None,
+    };
+    let flags = durability.map(|level| ("redis.durability", "--durability", level)).into_iter().collect();
+    let context = Context::new(&cli.global, flags)?;
     match cli.command {
         Command::Submit(args) => submit::run(&context, *args).await,
         Command::Status(ids) => tasks::status(&context, &ids.all()).await,

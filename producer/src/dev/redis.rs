@@ -53,11 +53,9 @@ impl PrivateRedis {
     /// Waits until it answers; false if it ended. Much data takes a while to load: that is no failure.
     async fn ready(&mut self) -> Done<bool> {
         let connect = Connect {
-            url: self.url.clone(),
-            password: None,
-            namespace: Namespace::new("wl")?,
             response_timeout: Duration::from_secs(1),
             retries: 0,
+            ..Connect::to(&self.url, Namespace::new("wl")?)
         };
         let mut last_sign = tokio::time::Instant::now();
         while last_sign.elapsed() < PATIENCE {

@@ -34,9 +34,9 @@ fn hide_password(rest: &str, lost_at: bool) -> String {
             Some((name, password)) if !password.is_empty() => format!("{name}:{HIDDEN}@{host}"),
             _ => format!("{HIDDEN}@{host}"),
         },
+        None if !lost_at && authority(rest).split(',').all(is_host) => rest.to_owned(),
         None => match split_port(authority(rest)) {
             (_, None) => rest.to_owned(),
-            (host, Some(port)) if is_port(port) && !host.is_empty() && !lost_at => rest.to_owned(),
             // `redis://:password` or `redis://name:password`, where the host was forgotten.
             (host, Some(_)) => format!("{host}:{HIDDEN}"),
         },
@@ -73,13 +73,28 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// A host with its port, or without one.
+fn is_host(text: &str) -> bool {
+    let (host, port) = split_port(text);
+    !host.is_empty() && port.is_none_or(is_port)
+}
+
 fn is_port(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
 /// Schemes of Redis; those with `unix` name a socket and no host.
-const REDIS_SCHEMES: [&str; 7] =
-    ["redis", "rediss", "valkey", "valkeys", "unix", "redis+unix", "valkey+unix"];
+const REDIS_SCHEMES: [&str; 9] = [
+    "redis",
+    "rediss",
+    "valkey",
+    "valkeys",
+    "unix",
+    "redis+unix",
+    "valkey+unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+];
 
 /// Checks a URL of Redis.
 pub(super) fn check_redis_url(url: &str) -> Result<(), String> {
@@ -95,9 +110,16 @@ pub(super) fn check_redis_url(url: &str) -> Result<(), String> {
                 bad("use unix:///run/redis.sock")
             }
         }
+        Some((scheme, rest)) if scheme.ends_with("+sentinel") && !names_a_primary(rest) => bad(
+            "use redis+sentinel://HOST:PORT,HOST:PORT/NAME, with the name under which the Sentinels watch it",
+        ),
         Some((_, rest)) => check_host(url, rest).or_else(|why| bad(&why)),
         None => bad("use redis://HOST:PORT, or rediss://HOST:PORT with TLS"),
     }
+}
+
+fn names_a_primary(rest: &str) -> bool {
+    rest.split_once('/').is_some_and(|(_, path)| path.starts_with(|c: char| !"/?#".contains(c)))
 }
 
 /// Checks the URL of a service. A password in it is refused, since it would be printed with the URL.
@@ -119,16 +141,16 @@ fn check_host(url: &str, rest: &str) -> Result<(), String> {
     if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err("it holds a space or a control character".into());
     }
-    let authority = authority(rest);
-    let (host, port) = split_port(authority.rsplit('@').next().unwrap_or_default());
-    if host.is_empty() {
-        return Err("the host is missing".into());
+    let hosts = authority(rest).rsplit('@').next().unwrap_or_default();
+    let each = || hosts.split(',').map(split_port);
+    if each().any(|(host, _)| host.is_empty()) {
+        return Err("a host is missing".into());
     }
-    match port {
-        Some(port) if !is_port(port) => Err("the port must be a number from 0 to 65535 \
+    match each().find_map(|(_, port)| port.filter(|port| !is_port(port))) {
+        Some(_) => Err("the port must be a number from 0 to 65535 \
             (in a password write '/' as %2F, '?' as %3F, '#' as %23 and '@' as %40)"
             .into()),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -143,6 +165,8 @@ mod tests {
             ("rediss://[::1]:6380/2?protocol=resp3", "rediss://[::1]:6380/2?protocol=resp3"),
             ("https://host/v1/x:y", "https://host/v1/x:y"),
             ("redis://:hunter2@db:6379/1", "redis://:***@db:6379/1"),
+            ("redis+sentinel://a:1,b:2,c/main/0", "redis+sentinel://a:1,b:2,c/main/0"),
+            ("redis+sentinel://app:hunter2@a:1,b:2/main", "redis+sentinel://app:***@a:1,b:2/main"),
             ("rediss://app:hunter2@db", "rediss://app:***@db"),
             (
                 "unix:///run/redis.sock?db=1&pass=hunter2&user=app",
@@ -166,6 +190,7 @@ mod tests {
             ("https://hunter2:@db", "https://***@db"),
             ("redis://:hunter2", "redis://:***"),
             ("redis://app:hunter2/0", "redis://app:***"),
+            ("redis://app:hun,ter2/0", "redis://app:***"),
             ("redis://:70000", "redis://:***"),
             ("redis://:hun/ter2@db", "redis://:***@db"),
             ("redis://:hun@ter2@db", "redis://:***@db"),
@@ -181,9 +206,14 @@ mod tests {
 
     #[test]
     fn urls_are_checked() {
-        for good in
-            ["redis://localhost", "rediss://a:b%2Fc@[::1]:6380/0", "valkey://h/1", "redis+unix:///s?db=1"]
-        {
+        for good in [
+            "redis://localhost",
+            "rediss://a:b%2Fc@[::1]:6380/0",
+            "valkey://h/1",
+            "redis+unix:///s?db=1",
+            "redis://a:1,b:2",
+            "rediss+sentinel://u:p@a,b:2/main/1",
+        ] {
             assert_eq!(check_redis_url(good), Ok(()), "{good}");
         }
         for bad in [
@@ -194,6 +224,10 @@ mod tests {
             "redis://h:x",
             "redis://h h",
             "unix://s",
+            "redis://a,:2",
+            "redis://a:1,b:x",
+            "redis+sentinel://a,b",
+            "redis+sentinel://a,b/",
         ] {
             let why = check_redis_url(bad).unwrap_err();
             assert!(!why.contains("secret"), "{why}");

@@ -1,8 +1,11 @@
 //! The settings as typed fields. The table in `settings.rs` says what each means and what it may hold.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{logging::Format, model::QueueName};
+use crate::{
+    logging::Format,
+    model::{Durability, QueueName},
+};
 
 use super::{
     layers::Values,
@@ -16,6 +19,20 @@ pub struct RedisSettings {
     pub url: Url,
     /// The password, where it does not stand in the URL.
     pub password: Option<Secret>,
+    /// The user of the Sentinels.
+    pub sentinel_user: Option<String>,
+    /// The password of the Sentinels.
+    pub sentinel_password: Option<Secret>,
+    /// File of the authorities to trust.
+    pub tls_ca: Option<PathBuf>,
+    /// File of our certificate.
+    pub tls_cert: Option<PathBuf>,
+    /// File of its key.
+    pub tls_key: Option<PathBuf>,
+    /// What must have a submission or a result before it counts.
+    pub durability: Durability,
+    /// How long that may take.
+    pub durability_timeout: Duration,
     /// Work with a Redis that may evict keys.
     pub allow_eviction: bool,
     /// How long one answer may take.
@@ -53,6 +70,8 @@ pub struct WorkerSettings {
     pub drain_timeout: Duration,
     /// Shown with the node.
     pub labels: BTreeMap<String, String>,
+    /// Where the probes are answered, if anywhere.
+    pub admin: Option<SocketAddr>,
     /// Where each attempt gets a folder of its own.
     pub workspace: PathBuf,
     /// Largest result in bytes.
@@ -75,6 +94,13 @@ impl RedisSettings {
         Self {
             url: values.get("redis.url"),
             password: values.get("redis.password"),
+            sentinel_user: values.get("redis.sentinel_user"),
+            sentinel_password: values.get("redis.sentinel_password"),
+            tls_ca: values.get("redis.tls_ca"),
+            tls_cert: values.get("redis.tls_cert"),
+            tls_key: values.get("redis.tls_key"),
+            durability: values.get("redis.durability"),
+            durability_timeout: values.get("redis.durability_timeout"),
             allow_eviction: values.get("redis.allow_eviction"),
             response_timeout: values.get("redis.response_timeout"),
         }
@@ -102,6 +128,7 @@ impl WorkerSettings {
             lease: values.get("worker.lease"),
             drain_timeout: values.get("worker.drain_timeout"),
             labels: values.get("worker.labels"),
+            admin: values.get("worker.admin"),
             workspace: workspace.unwrap_or_else(std::env::temp_dir),
             max_result: values.get("worker.max_result"),
             max_crashes: values.get("worker.max_crashes"),

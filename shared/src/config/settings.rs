@@ -1,11 +1,11 @@
 //! Every setting, in one table. Reading the file and the environment, the reference in `docs/configuration.md`
 //! and `windlass config` all come from it: a setting that is not here does not exist.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use crate::{
     logging::check_filter,
-    model::{Namespace, QueueName},
+    model::{Durability, Namespace, QueueName},
 };
 
 use super::{
@@ -37,6 +37,56 @@ pub const SETTINGS: &[Setting] = &[
         env: &["WINDLASS_REDIS_PASSWORD"],
         kind: Kind::Secret,
         help: "Its password, where it should not stand in the URL.",
+        ..BASE
+    },
+    Setting {
+        key: "redis.sentinel_user",
+        env: &["WINDLASS_REDIS_SENTINEL_USER"],
+        help: "User of the Sentinels, if they have one; the URL holds that of the servers.",
+        ..BASE
+    },
+    Setting {
+        key: "redis.sentinel_password",
+        env: &["WINDLASS_REDIS_SENTINEL_PASSWORD"],
+        kind: Kind::Secret,
+        help: "Password of the Sentinels, if they have one.",
+        ..BASE
+    },
+    Setting {
+        key: "redis.tls_ca",
+        env: &["WINDLASS_REDIS_TLS_CA"],
+        kind: Kind::Path,
+        help: "Certificates (PEM) of the authorities to trust with rediss://. Unless given, those of the system.",
+        ..BASE
+    },
+    Setting {
+        key: "redis.tls_cert",
+        env: &["WINDLASS_REDIS_TLS_CERT"],
+        kind: Kind::Path,
+        help: "Certificate (PEM) to show to a server that wants to know its clients.",
+        ..BASE
+    },
+    Setting {
+        key: "redis.tls_key",
+        env: &["WINDLASS_REDIS_TLS_KEY"],
+        kind: Kind::Path,
+        help: "Private key (PEM) of that certificate.",
+        ..BASE
+    },
+    Setting {
+        key: "redis.durability",
+        env: &["WINDLASS_DURABILITY"],
+        kind: Kind::Name("none, replicas=N or fsync", check::<Durability>),
+        default: "none",
+        help: "What must have a submission or a result before it counts: see docs/durability.md.",
+        ..BASE
+    },
+    Setting {
+        key: "redis.durability_timeout",
+        env: &["WINDLASS_DURABILITY_TIMEOUT"],
+        kind: Kind::Duration(Duration::from_millis(1), FOREVER),
+        default: "5s",
+        help: "How long that may take before the call is repeated, or fails.",
         ..BASE
     },
     Setting {
@@ -132,6 +182,13 @@ pub const SETTINGS: &[Setting] = &[
         env: &["WINDLASS_LABELS"],
         kind: Kind::Labels,
         help: "Shown with the node.",
+        ..WORKER
+    },
+    Setting {
+        key: "worker.admin",
+        env: &["WINDLASS_ADMIN"],
+        kind: Kind::Name("an address such as 127.0.0.1:9464", check::<SocketAddr>),
+        help: "Where /livez and /readyz are answered. Unless given, nowhere.",
         ..WORKER
     },
     Setting {

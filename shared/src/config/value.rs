@@ -1,10 +1,10 @@
 //! Values that were read, and how they become fields.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::{
     logging::Format,
-    model::{Namespace, Priority, QueueName, retry::Wanted},
+    model::{Durability, Namespace, Priority, QueueName, retry::Wanted},
 };
 
 use super::{
@@ -63,6 +63,8 @@ from_value! {
     Namespace: Value::Text(text) => text.parse().ok()?;
     QueueName: Value::Text(text) => text.parse().ok()?;
     Priority: Value::Text(text) => text.parse().ok()?;
+    SocketAddr: Value::Text(text) => text.parse().ok()?;
+    Durability: Value::Text(text) => text.parse().ok()?;
     Format: Value::Text(text) => text.parse().ok()?;
     Stdout: Value::Text(text) => text.parse().ok()?;
     bool: Value::Flag(flag) => *flag;

@@ -1,6 +1,7 @@
 //! Pure data and pure functions. Nothing here does input or output.
 
 pub mod class;
+pub mod durability;
 pub mod event;
 pub mod id;
 pub mod name;
@@ -13,6 +14,7 @@ pub mod task;
 pub mod time;
 
 pub use class::ErrorClass;
+pub use durability::Durability;
 pub use event::{Event, Transition};
 pub use name::{
     BatchName, ConcurrencyKey, Namespace, NodeId, QueueName, TaskId, TaskRef, TenantName, TypeName,

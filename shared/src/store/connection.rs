@@ -1,4 +1,4 @@
-//! The shared connection: to one server, or to a cluster. Either mends itself.
+//! The shared connection: to one server, to the primary that Sentinels name, or to a cluster. Each mends itself.
 
 use redis::{
     Cmd, Pipeline, RedisFuture, RedisResult, Value,
@@ -7,10 +7,14 @@ use redis::{
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
 };
 
+use super::followed::Followed;
+
 /// Clones share the connection.
 #[derive(Clone)]
 pub(super) enum Connection {
     Single(ConnectionManager),
+    /// Speaks to whichever server is the primary.
+    Followed(Followed),
     /// Speaks to whichever node has the slot of a command's first key.
     Cluster(ClusterConnection),
 }
@@ -19,7 +23,10 @@ impl Connection {
     /// Runs a command that names no key, such as `SCAN`, where `key` is.
     pub(super) async fn beside(&mut self, key: &str, command: Cmd) -> RedisResult<Value> {
         match self {
-            Self::Single(connection) => connection.send_packed_command(&command).await,
+            Self::Single(connection) => connection.send_packed_command(&command).await?.extract_error(),
+            Self::Followed(primary) => {
+                primary.send(async |c| c.send_packed_command(&command).await?.extract_error()).await
+            }
             Self::Cluster(connection) => {
                 let route = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
                 connection.route_command(command, RoutingInfo::SingleNode(route)).await
@@ -32,7 +39,13 @@ impl Connection {
         use redis::cluster_routing::MultipleNodeRoutingInfo::AllMasters;
         match self {
             Self::Single(connection) => {
-                Ok(vec![(String::new(), connection.send_packed_command(&command).await?)])
+                let reply = connection.send_packed_command(&command).await?.extract_error()?;
+                Ok(vec![(String::new(), reply)])
+            }
+            Self::Followed(primary) => {
+                let reply =
+                    primary.send(async |c| c.send_packed_command(&command).await?.extract_error()).await?;
+                Ok(vec![(String::new(), reply)])
             }
             Self::Cluster(connection) => {
                 let route = RoutingInfo::MultiNode((AllMasters, None));
@@ -52,6 +65,9 @@ impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::Single(connection) => connection.req_packed_command(cmd),
+            Self::Followed(primary) => {
+                Box::pin(primary.send(async |c| c.send_packed_command(cmd).await?.extract_error()))
+            }
             Self::Cluster(connection) => connection.req_packed_command(cmd),
         }
     }
@@ -64,6 +80,10 @@ impl ConnectionLike for Connection {
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
             Self::Single(connection) => connection.req_packed_commands(cmd, offset, count),
+            Self::Followed(primary) => Box::pin(primary.send(async move |c| {
+                let replies = c.send_packed_commands(cmd, offset, count).await?;
+                replies.into_iter().map(redis::Value::extract_error).collect()
+            })),
             Self::Cluster(connection) => connection.req_packed_commands(cmd, offset, count),
         }
     }
@@ -71,6 +91,7 @@ impl ConnectionLike for Connection {
     fn get_db(&self) -> i64 {
         match self {
             Self::Single(connection) => connection.get_db(),
+            Self::Followed(primary) => primary.info().redis_settings().db(),
             Self::Cluster(connection) => connection.get_db(),
         }
     }

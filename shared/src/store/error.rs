@@ -2,7 +2,7 @@
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use crate::model::QueueName;
+use crate::model::{Durability, QueueName};
 
 /// An error of the store. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,16 @@ pub enum StoreError {
     /// Loading, failing over, read only: it passes.
     #[error("Redis cannot serve us now: {0}")]
     Unavailable(String),
+    /// Written, but not yet as durable as was asked for.
+    #[error(
+        "written, but not confirmed as durable ({wanted} asked for, {got} confirmed in time): are the replicas connected, is the disk well? What was written stays; it is safe to try again"
+    )]
+    NotDurable {
+        /// What was asked for.
+        wanted: Durability,
+        /// How many confirmed.
+        got: u32,
+    },
     /// What was asked for contradicts what is; nothing was done.
     #[error("{0}")]
     Impossible(String),
@@ -56,7 +66,14 @@ pub enum StoreError {
 impl StoreError {
     /// It may pass by itself: try again.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Unavailable(_) | Self::OutOfMemory | Self::Divided)
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Unavailable(_)
+                | Self::OutOfMemory
+                | Self::Divided
+                | Self::NotDurable { .. }
+        )
     }
 
     pub(super) fn divided_already(queue: &QueueName) -> Self {
@@ -71,15 +88,18 @@ impl StoreError {
             ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => {
                 Self::Refused(text.trim_end_matches('.').into())
             }
-            ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => {
-                Self::Unreachable { url: url.into(), why: text }
-            }
+            ErrorKind::Io
+            | ErrorKind::ClusterConnectionNotFound
+            | ErrorKind::MasterNameNotFoundBySentinel
+            | ErrorKind::EmptySentinelList => Self::Unreachable { url: url.into(), why: text },
             ErrorKind::Server(
                 ServerErrorKind::BusyLoading
                 | ServerErrorKind::MasterDown
                 | ServerErrorKind::ReadOnly
                 | ServerErrorKind::ClusterDown
-                | ServerErrorKind::TryAgain,
+                | ServerErrorKind::TryAgain
+                | ServerErrorKind::Moved
+                | ServerErrorKind::Ask,
             ) => Self::Unavailable(text),
             _ if error.is_timeout() || error.is_connection_dropped() || error.is_connection_refusal() => {
                 Self::Unreachable { url: url.into(), why: text }
@@ -97,6 +117,9 @@ impl StoreError {
                 Self::Unavailable(text)
             }
             // Errors of commands inside a script come with their code within the text.
+            _ if text.contains("user executing the script") || text.contains("ACL failure in script") => {
+                Self::Refused(text)
+            }
             _ if text.contains("OOM") && text.contains("command not allowed") => Self::OutOfMemory,
             _ => Self::Unexpected(text),
         }

@@ -129,6 +129,12 @@ fn tags(queue: &QueueName, count: u16) -> Vec<String> {
     tags
 }
 
+/// A key with the same tag as this one, which never exists (`Store::run` says what for).
+pub(super) fn moving(key: &str) -> String {
+    let tagged = key.find('}').map_or(key, |end| &key[..=end]);
+    format!("{tagged}:moving")
+}
+
 /// Makes the keys of one queue, or of one of its partitions.
 #[derive(Debug, Clone)]
 pub struct QueueKeys {
@@ -173,6 +179,11 @@ impl QueueKeys {
         blocked = 14;
     }
 
+    /// The fixed keys, as every script gets them.
+    pub(super) fn every(&self) -> Vec<&str> {
+        self.fixed.iter().map(String::as_str).collect()
+    }
+
     /// Hash: the task's record, what became of it.
     pub fn task(&self, id: &TaskId) -> String {
         format!("{}task:{id}", self.prefix)
@@ -189,6 +200,11 @@ impl QueueKeys {
             0 => format!("{}claimed:{node}", self.prefix),
             _ => format!("{}claimed:{node}:{number}", self.prefix),
         }
+    }
+
+    /// String: what is written to have something that replicas and files get after all else (`durable.rs`).
+    pub(super) fn written(&self) -> String {
+        format!("{}written", self.prefix)
     }
 
     /// Hash: the counters of a batch's part in this queue.

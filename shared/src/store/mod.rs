@@ -4,11 +4,14 @@
 //! [`Partition::extend`], … stand beside the Lua file of the same name. A [`Queue`] is one partition or several, and
 //! behaves as one. Inspection ([`inspect`], [`audit`]) is apart, so that no worker depends on it.
 
+mod address;
 pub mod audit;
 mod connect;
 mod connection;
+mod durable;
 mod error;
 mod extend;
+mod followed;
 mod gate;
 pub mod inspect;
 mod keys;
@@ -25,9 +28,9 @@ mod spec;
 mod submit;
 mod wait;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-pub use connect::Connect;
+pub use connect::{Connect, SentinelLogin, Tls};
 pub use error::{Result, StoreError};
 pub use extend::{Extend, Extended, Held};
 pub use gate::{
@@ -45,6 +48,7 @@ pub use settle::{Claimed, Settle, SettleAndClaim, Settled, SettledAndClaimed};
 pub use submit::{Accepted, MOST_PER_SUBMIT};
 
 use self::{connection::Connection, queue::Known, wait::Waits};
+use crate::model::Durability;
 
 /// A fleet's Redis, one server or a cluster: a connection that carries the scripts and mends itself, and others for what
 /// must wait.
@@ -58,6 +62,10 @@ pub struct Store {
     keys: Arc<Keys>,
     /// How many partitions queues have.
     known: Known,
+    /// What must have a submission or a result before it counts, and how long that may take.
+    durability: Durability,
+    durability_timeout: Duration,
+    response_timeout: Duration,
     /// Without its password; for messages.
     url: Arc<str>,
 }
@@ -66,6 +74,10 @@ impl Store {
     /// The keys of this fleet.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    fn unreachable(&self, why: String) -> StoreError {
+        StoreError::Unreachable { url: self.url.to_string(), why }
     }
 
     fn error(&self, error: &redis::RedisError) -> StoreError {

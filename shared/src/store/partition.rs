@@ -69,7 +69,6 @@ impl Partition {
         script: &'static Script,
         args: &(impl redis::ToRedisArgs + Sync),
     ) -> Result<T> {
-        let keys: Vec<&str> = self.keys.fixed.iter().map(String::as_str).collect();
-        self.store.run(script, &keys, args).await
+        self.store.run(script, &self.keys.every(), args).await
     }
 }

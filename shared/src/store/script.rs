@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use redis::{ErrorKind, FromRedisValue, RedisError, ServerErrorKind, ToRedisArgs};
+use redis::{ErrorKind, FromRedisValue, RedisError, ServerErrorKind, ToRedisArgs, aio::ConnectionLike};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, connection::Connection, keys};
 
 /// A script that Redis runs as one step.
 #[derive(Debug)]
@@ -71,20 +71,40 @@ impl Store {
         keys: &[&str],
         args: &(impl ToRedisArgs + Sync),
     ) -> Result<T, StoreError> {
+        let mut connection = self.connection.clone();
+        let answer = match connection {
+            // One key more, which never exists. While a slot moves between servers, a script whose declared keys are
+            // all still here would run, and break off half way at one that is not; with a key missing, it is refused.
+            Connection::Cluster(_) => {
+                let missing = keys::moving(keys.first().copied().unwrap_or_default());
+                let keys: Vec<&str> = keys.iter().copied().chain([missing.as_str()]).collect();
+                script.run_on(&mut connection, &keys, args).await
+            }
+            _ => script.run_on(&mut connection, keys, args).await,
+        };
+        answer.map_err(|error| self.error(&error))
+    }
+}
+
+impl Script {
+    /// Runs it on a connection; where the server does not have it, sends it whole.
+    pub(super) async fn run_on<T: FromRedisValue>(
+        &self,
+        connection: &mut impl ConnectionLike,
+        keys: &[&str],
+        args: &(impl ToRedisArgs + Sync),
+    ) -> Result<T, RedisError> {
         let command = |verb: &str, script: &str| {
             let mut command = redis::cmd(verb);
             command.arg(script).arg(keys.len()).arg(keys).arg(args);
             command
         };
-        let mut connection = self.connection.clone();
-        let first: Result<T, RedisError> = command("EVALSHA", &script.sha).query_async(&mut connection).await;
-        match first {
+        match command("EVALSHA", &self.sha).query_async(connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                command("EVAL", &script.source).query_async(&mut connection).await
+                command("EVAL", &self.source).query_async(connection).await
             }
             other => other,
         }
-        .map_err(|error| self.error(&error))
     }
 }
 

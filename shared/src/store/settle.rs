@@ -48,7 +48,7 @@ pub struct SettleAndClaim<'a> {
     pub want: usize,
     /// Lost leases after which a task is given up.
     pub max_crashes: u32,
-    /// Attempts that ended.
+    /// Attempts that ended. Of two words about one attempt, a completion counts.
     pub settles: &'a [Settle],
 }
 
@@ -134,9 +134,13 @@ impl Partition {
     /// Settles attempts and claims tasks, in one step. Safe to repeat with the same nonce.
     pub async fn settle_and_claim(&self, call: &SettleAndClaim<'_>) -> Result<SettledAndClaimed> {
         let claimed_key = self.keys.claimed(call.node, call.number);
-        let keys: Vec<&str> =
-            self.keys.fixed.iter().map(String::as_str).chain([claimed_key.as_str()]).collect();
-        let reply: Reply = self.store.run(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?;
+        let mut keys = self.keys.every();
+        keys.push(&claimed_key);
+        // A claim that a failover forgets is only a claim: its result will be refused. A result must not be forgotten.
+        let reply: Reply = match call.settles {
+            [] => self.store.run(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?,
+            _ => self.run_durably(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?,
+        };
         let mut parts = reply.into_iter();
         let words: String = part(&mut parts)?;
         let (next, now): (i64, i64) = (part(&mut parts)?, part(&mut parts)?);

@@ -133,7 +133,8 @@ impl Partition {
     /// Submits tasks of this partition, at most [`MOST_PER_SUBMIT`], in one step. Safe to repeat: tasks have identities.
     pub async fn submit(&self, tasks: &[&NewTask]) -> Result<Vec<Accepted>> {
         debug_assert!(tasks.len() <= MOST_PER_SUBMIT && tasks.iter().all(|task| task.queue == self.name));
-        let words: Vec<String> = self.run(&SUBMIT, &Args { tasks, partitions: self.of }).await?;
+        let words: Vec<String> =
+            self.run_durably(&SUBMIT, &self.keys.every(), &Args { tasks, partitions: self.of }).await?;
         words
             .iter()
             .map(|word| {

@@ -10,7 +10,10 @@ use std::{
 use deadpool_redis::{Connection, Pool};
 use redis::{AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, RedisError};
 
-use super::{Partition, Result, Store, StoreError, connect::CONNECT_TIMEOUT, slot::slot_of_key};
+use super::{
+    Partition, Result, Store, StoreError, connect::CONNECT_TIMEOUT, connection::Connection as Shared,
+    slot::slot_of_key,
+};
 use crate::model::NodeId;
 
 /// How long the server holds a wait. With two waits a node this is 0.03 commands a second.
@@ -21,22 +24,21 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Connections to one server that may wait at the same time: one a served queue, one for the inbox.
 const POOL_SIZE: usize = 1024;
 
-/// A node of a cluster: host and port.
-type Address = (String, u16);
+/// Host and port.
+pub(super) type Address = (String, u16);
 
-/// The connections that wait: a pool for the server, or for each node of a cluster, since a wait blocks its connection.
+/// The connections that wait: a pool for the server, or for each one of several, since a wait blocks its connection.
 pub(super) struct Waits {
     info: ConnectionInfo,
-    cluster: bool,
     pools: Mutex<HashMap<Option<Address>, Pool>>,
 }
 
 impl Waits {
-    pub(super) fn new(info: ConnectionInfo, cluster: bool) -> Self {
-        Self { info, cluster, pools: Mutex::default() }
+    pub(super) fn new(info: ConnectionInfo) -> Self {
+        Self { info, pools: Mutex::default() }
     }
 
-    fn pool(&self, node: Option<Address>) -> std::result::Result<Pool, RedisError> {
+    pub(super) fn pool(&self, node: Option<Address>) -> std::result::Result<Pool, RedisError> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pool) = pools.get(&node) {
             return Ok(pool.clone());
@@ -76,11 +78,21 @@ impl Waits {
 }
 
 impl Store {
-    /// The node that has a key; none on a single server.
+    /// The server that has a key; none where there is only one.
     pub(super) async fn node_of(&self, key: &str) -> Result<Option<Address>> {
-        if !self.waits.cluster {
-            return Ok(None);
+        match &self.connection {
+            Shared::Single(_) => Ok(None),
+            Shared::Followed(primary) => Ok(match primary.info().addr() {
+                ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                    Some((host.clone(), *port))
+                }
+                _ => None,
+            }),
+            Shared::Cluster(_) => self.primary_of(key).await.map(Some),
         }
+    }
+
+    async fn primary_of(&self, key: &str) -> Result<Address> {
         let ranges: Vec<Vec<redis::Value>> = self.command(redis::cmd("CLUSTER").arg("SLOTS")).await?;
         let slot = slot_of_key(key);
         let address = ranges.iter().find_map(|range| match range.as_slice() {
@@ -94,7 +106,7 @@ impl Store {
             _ => None,
         });
         match address {
-            Some(address) => Ok(Some(address)),
+            Some(address) => Ok(address),
             None => Err(StoreError::Unavailable("no node of the cluster has the slot of a wait".into())),
         }
     }
@@ -119,7 +131,8 @@ impl Waiter {
         if self.connection.is_none() {
             let node = self.store.node_of(key).await?;
             let pool = self.store.waits.pool(node).map_err(|error| self.store.error(&error))?;
-            self.connection = Some(pool.get().await.map_err(|error| self.unreachable(error.to_string()))?);
+            self.connection =
+                Some(pool.get().await.map_err(|error| self.store.unreachable(error.to_string()))?);
         }
         // It stays in `self` while it waits, so that whoever drops us half way closes it (see `drop`).
         let Some(connection) = &mut self.connection else { return Ok(redis::Value::Nil) };
@@ -129,13 +142,15 @@ impl Waiter {
         }
         match answer {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(self.store.error(&error)),
-            Err(_) => Err(self.unreachable("a waiting connection fell silent".into())),
+            Ok(Err(error)) => {
+                // An idle node has nothing else that would notice that the primary moved.
+                if let Shared::Followed(primary) = &self.store.connection {
+                    primary.look_again().await;
+                }
+                Err(self.store.error(&error))
+            }
+            Err(_) => Err(self.store.unreachable("a waiting connection fell silent".into())),
         }
-    }
-
-    fn unreachable(&self, why: String) -> StoreError {
-        StoreError::Unreachable { url: self.store.url.to_string(), why }
     }
 
     /// Closing the socket ends the wait on the server; in the pool the connection would stay blocked.

@@ -10,7 +10,7 @@ use windlass_shared::{
 
 use super::{Fleet, PATIENCE, keys};
 use crate::{
-    process::{Output, Process, eventually, run},
+    process::{Output, Process, eventually, run, until},
     redis::RedisServer,
 };
 
@@ -24,6 +24,14 @@ impl Fleet {
     /// Runs `windlass` to its end.
     pub fn windlass(&self, args: &[&str]) -> Output {
         self.windlass_within(PATIENCE, args)
+    }
+
+    /// Runs `windlass` with another configuration than the fleet's.
+    pub fn windlass_with_config(&self, config: &str, args: &[&str]) -> Output {
+        let path = self.file("other.toml", config);
+        let mut command = self.command("windlass");
+        command.env("WINDLASS_CONFIG", path).args(args);
+        run(command, self.dir(), &self.name(), PATIENCE)
     }
 
     /// The same with a deadline of its own.
@@ -164,9 +172,10 @@ impl Fleet {
         let pid = self.workers[index].pid();
         let keys = keys();
         // Of a cluster, one primary has the nodes; the others refuse.
-        let mut servers = std::iter::once(&self.redis).chain(&self.others);
+        let mut servers =
+            std::iter::once(&self.redis).chain(&self.others).filter(|server| server.is_running());
         let (mut connection, ids) = servers.find_map(|server| {
-            let mut connection = connect(server);
+            let mut connection = self.connect(server);
             let mut ask = redis::cmd("ZRANGE");
             let ids: Vec<String> = ask.arg(keys.nodes()).arg(0).arg(-1).query(&mut connection).ok()?;
             Some((connection, ids))
@@ -180,7 +189,15 @@ impl Fleet {
 
     /// A connection of the test's own.
     pub fn connection(&self) -> redis::Connection {
-        connect(&self.redis)
+        self.connect(self.primary())
+    }
+
+    /// The server that takes writes; of a cluster, the first one.
+    pub fn primary(&self) -> &RedisServer {
+        let Some(sentinels) = &self.sentinels else { return &self.redis };
+        let port = until("the Sentinels agree on a primary", PATIENCE, || sentinels.primary());
+        let mut servers = std::iter::once(&self.redis).chain(&self.others);
+        servers.find(|server| server.port() == port).expect("it is one of ours")
     }
 
     /// The keys of a queue.
@@ -202,9 +219,11 @@ impl Fleet {
         let verified = checks.as_array().expect("a list").iter().filter(|check| check["check"] == "verify");
         assert!(verified.count() > 0, "nothing was verified: {output}");
     }
-}
 
-fn connect(server: &RedisServer) -> redis::Connection {
-    let client = redis::Client::open(server.url()).expect("a valid URL");
-    client.get_connection_with_timeout(Duration::from_secs(5)).expect("Redis takes connections")
+    fn connect(&self, server: &RedisServer) -> redis::Connection {
+        let at = if self.user.is_empty() { "" } else { "@" };
+        let url = server.url().replace("redis://", &format!("redis://{}{at}", self.user));
+        let client = redis::Client::open(url).expect("a valid URL");
+        client.get_connection_with_timeout(Duration::from_secs(5)).expect("Redis takes connections")
+    }
 }

@@ -1,5 +1,6 @@
 //! The fleet through its real programs, on a real Redis, with real faults. One file a theme.
 
+mod acl;
 mod bad_input;
 mod bad_redis;
 mod budget;
@@ -7,16 +8,19 @@ mod budgets;
 mod bulk;
 mod cancel;
 mod cluster;
+mod cluster_faults;
 mod dead_letter;
 mod dev;
 mod dev_faults;
 mod direct;
 mod drain;
+mod durability;
 mod examples;
 mod idle;
 mod kill;
 mod limits;
 mod listings;
+mod liveness;
 mod llm;
 mod look;
 mod many_nodes;
@@ -30,7 +34,9 @@ mod pause;
 mod poison;
 mod resumable;
 mod review;
+mod sentinel;
 mod services;
+mod tls;
 mod tools;
 mod types;
 mod unknown_type;

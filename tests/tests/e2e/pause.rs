@@ -4,7 +4,7 @@ use serde_json::json;
 use windlass_tests::{
     fleet::{Fleet, FleetOptions},
     process::eventually,
-    proxy::Proxy,
+    proxy::{Proxy, Weather},
 };
 
 use crate::look::{assert_completed_once, assert_counters, lines, secs, text};
@@ -60,10 +60,10 @@ fn a_worker_that_was_cut_off_overwrites_nothing_and_goes_on() {
     let cut_off = fleet.node_id(0);
     fleet.spawn_worker();
 
-    proxy.freeze();
+    proxy.set(Weather::Frozen);
     let finished = fleet.finish_batch("b", secs(20));
     assert_completed_once(&fleet, &finished, 10);
-    proxy.thaw();
+    proxy.set(Weather::Fair);
     // The attempts ended while nothing got through: their results were on the way, and all arrive.
     eventually("each late result is refused and counted", secs(15), || fleet.total("default", "stale") == 10);
     eventually("the node tells of what was refused", secs(10), || {

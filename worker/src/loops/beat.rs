@@ -35,6 +35,7 @@ async fn run(node: &Arc<Node>, connect: &Connect, mut stop: watch::Receiver<bool
     let mut beat = Beat { node: Arc::clone(node), store: None, last_said: String::new() };
     let mut phase = node.phase.subscribe();
     loop {
+        node.pulses.heartbeat.beat();
         let next = Instant::now() + node.beat_interval();
         let wait = match beat.once(connect).await {
             Ok(()) => next,
@@ -74,6 +75,7 @@ impl Beat {
         );
         let (beaten, extended) = tokio::join!(beat, extensions);
         let beaten = beaten?;
+        self.node.pulses.redis.beat();
         self.last_said = state;
         for command in &beaten.commands {
             obey(&self.node, command);

@@ -32,7 +32,7 @@ pub(crate) fn config(concurrency: usize) -> Result<Config> {
 
 /// A connection of its own.
 pub(crate) async fn store() -> Result<Store> {
-    Ok(windlass_worker::connect(&config(1)?).open().await?)
+    Ok(windlass_shared::store::Connect::configured(&config(1)?).open().await?)
 }
 
 /// The queue, and the tasks for it.

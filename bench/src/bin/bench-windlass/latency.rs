@@ -110,7 +110,7 @@ async fn follow(tasks: &Tasks, finished: Arc<Finished>) -> Result<tokio::task::J
     let [queue] = tasks.queue.partitions() else { bail!("a queue that is divided has several logs") };
     let mut cursor = queue.newest_event().await?;
     let events = queue.keys().events().to_owned();
-    let url = windlass_worker::connect(&fleet::config(1)?).url;
+    let url = windlass_shared::store::Connect::configured(&fleet::config(1)?).url;
     let settings = AsyncConnectionConfig::new().set_response_timeout(None);
     let mut connection =
         redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&settings).await?;

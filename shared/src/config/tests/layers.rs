@@ -165,6 +165,7 @@ fn every_setting_can_be_given_in_the_environment() {
 
 fn sample(key: &str) -> &'static str {
     match key {
+        "worker.admin" => "127.0.0.1:9464",
         "llm.base_url" => "https://example.org/v1",
         "worker.labels" => "zone=a",
         _ => "text",

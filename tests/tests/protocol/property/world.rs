@@ -111,7 +111,7 @@ impl<'a> World<'a> {
     fn words(&self, worker: usize, outcomes: &[(Outcome, Voice)]) -> Vec<Settle> {
         let others = self.workers.iter().flat_map(|worker| &worker.held);
         let own = &self.workers[worker].held;
-        outcomes
+        let mut words: Vec<Settle> = outcomes
             .iter()
             .enumerate()
             .filter_map(|(i, (outcome, voice))| {
@@ -122,7 +122,10 @@ impl<'a> World<'a> {
                 let off = if let Voice::OffBy(off) = voice { i32::from(*off) } else { 0 };
                 Some(outcome.settle(id, attempt.saturating_add_signed(off)))
             })
-            .collect()
+            .collect();
+        // Of two words about one attempt in one call, the completion counts: the script takes completions first.
+        words.sort_by_key(|word| word.to != State::Completed);
+        words
     }
 
     async fn call(&mut self, worker: usize, outcomes: &[(Outcome, Voice)], want: usize) -> Check {

@@ -1,0 +1,158 @@
+//! Each program as its user of `deploy/redis/users.conf`: what it must do works, what it must not is refused by Redis.
+
+use std::path::Path;
+
+use serde_json::json;
+use windlass_tests::{
+    fleet::{Fleet, FleetOptions},
+    process::{Output, eventually},
+};
+
+use crate::look::{assert_completed_once, lines, secs};
+
+struct Users {
+    fleet: Fleet,
+}
+
+fn url(fleet: &Fleet, user: &str) -> String {
+    format!("redis://windlass-{user}:change-me-{user}@127.0.0.1:{}", fleet.redis.port())
+}
+
+impl Users {
+    /// A server with these users and nobody else; the test itself is the administrator.
+    fn start() -> Self {
+        let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/redis/users.conf");
+        let users = users.to_str().expect("a plain path");
+        let redis = ["--include", users];
+        let mut fleet = Fleet::start(&FleetOptions {
+            workers: 0,
+            redis: &redis,
+            user: "admin:change-me-admin",
+            ..FleetOptions::default()
+        });
+        let worker = url(&fleet, "worker");
+        fleet.spawn_worker_with(&["--redis-url", &worker]);
+        Self { fleet }
+    }
+
+    fn run(&self, user: &str, args: &[&str]) -> Output {
+        let url = url(&self.fleet, user);
+        self.fleet.windlass(&[args, &["--redis-url", &url]].concat())
+    }
+
+    /// A command straight to Redis, as this user.
+    fn raw(&self, user: &str, words: &[&str]) -> Result<redis::Value, String> {
+        let client = redis::Client::open(url(&self.fleet, user)).expect("a valid URL");
+        let mut connection = client.get_connection().expect("the user may come in");
+        redis::cmd(words[0]).arg(&words[1..]).query(&mut connection).map_err(|error| error.to_string())
+    }
+
+    fn forbidden(&self, user: &str, words: &[&str]) {
+        let answer = self.raw(user, words);
+        let refused = |why: &String| {
+            why.contains("permission") || why.contains("NOPERM") || why.contains("user executing the script")
+        };
+        assert!(answer.as_ref().is_err_and(refused), "{user} may {words:?}: {answer:?}");
+    }
+}
+
+#[test]
+fn each_program_can_do_its_work_as_its_own_user() {
+    let users = Users::start();
+    let file: String =
+        lines("t", 30, "noop", &json!({"n": 1})).iter().map(|line| format!("{line}\n")).collect();
+    let path = users.fleet.file("tasks.jsonl", &file);
+    let path = path.to_str().expect("a plain path");
+    users.run("producer", &["submit", "--file", path, "--batch", "b", "--wait"]).ok();
+    let finished = users.run("observer", &["results", "--batch", "b"]).ok().jsonl();
+    assert_completed_once(&users.fleet, &finished, 30);
+
+    // A producer operates: settings, cancel, retry, priority, commands to nodes, purge, budgets.
+    users.run("producer", &["pause", "default"]).ok();
+    users.run("producer", &["submit", "--type", "noop", "--payload", "1", "--id", "p", "--delay", "1h"]).ok();
+    users.run("producer", &["priority", "p", "high"]).ok();
+    users.run("producer", &["cancel", "p"]).ok();
+    users.run("producer", &["retry", "p"]).ok();
+    users.run("producer", &["resume", "default"]).ok();
+    users.run("producer", &["wait", "p", "--timeout", "20s"]).ok();
+    users.run("producer", &["purge", "--queue", "default", "--state", "completed"]).ok();
+    users.run("producer", &["queues", "set", "wide", "--partitions", "3"]).ok();
+    users.run("producer", &["submit", "--type", "sleep", "--payload", "{\"ms\":60000}", "--id", "long"]).ok();
+    eventually("it runs", secs(10), || users.fleet.status("long")["state"] == "running");
+    users.run("producer", &["cancel", "long"]).ok();
+    users.run("producer", &["wait", "long", "--timeout", "10s"]).expect_code(1);
+    let node = users.fleet.node_id(0);
+    users.run("producer", &["node", "quiet", &node]).ok();
+    eventually("it obeys", secs(10), || users.fleet.state_of(0).as_deref() == Some("quiet"));
+
+    // An observer sees all of it.
+    for look in [
+        &["nodes"][..],
+        &["queues"],
+        &["tasks", "--state", "cancelled"],
+        &["status", "long"],
+        &["events"],
+        &["metrics"],
+        &["doctor", "--verify"],
+    ] {
+        let seen = users.run("observer", look);
+        assert!(seen.code <= 1 && !seen.stderr.contains("refused us"), "{seen}");
+    }
+}
+
+#[test]
+fn what_a_user_must_not_do_is_refused_by_redis() {
+    let users = Users::start();
+    users.run("producer", &["submit", "--type", "noop", "--payload", "1", "--id", "t", "--delay", "1h"]).ok();
+    for change in [
+        &["submit", "--type", "noop", "--payload", "1"][..],
+        &["cancel", "t"],
+        &["pause", "default"],
+        &["purge", "--queue", "default", "--state", "scheduled"],
+    ] {
+        let refused = users.run("observer", change).expect_code(3);
+        assert!(refused.stderr.contains("ACL rules"), "{refused}");
+        assert!(!refused.stderr.contains("change-me"), "{refused}");
+    }
+    assert_eq!(users.fleet.status("t")["state"], "scheduled");
+    let settings = users.run("worker", &["pause", "default"]).expect_code(3);
+    assert!(settings.stderr.contains("ACL rules"), "{settings}");
+
+    let node = users.fleet.node_id(0);
+    let claims = format!("wl:{{default}}:claimed:{node}");
+    let heartbeat = format!("wl:{{nodes}}:node:{node}");
+    for user in ["producer", "worker", "observer"] {
+        for words in [
+            &["FLUSHALL"][..],
+            &["CONFIG", "GET", "dir"],
+            &["KEYS", "*"],
+            &["SHUTDOWN"],
+            &["MONITOR"],
+            &["ACL", "LIST"],
+        ] {
+            users.forbidden(user, words);
+        }
+        users.forbidden(user, &["GET", "another-application"]);
+        users.forbidden(user, &["EVAL", "return redis.call('GET', 'another-application')", "0"]);
+    }
+    // A producer is no node.
+    users.forbidden("producer", &["SET", &heartbeat, "{}"]);
+    users.forbidden("producer", &["EVAL", "return 1", "1", &claims]);
+    users.forbidden(
+        "producer",
+        &["EVAL", &format!("return redis.call('DEL', '{heartbeat}')"), "1", "wl:{default}:meta"],
+    );
+    // A worker does not set up queues, not even through a script of its own.
+    users.forbidden("worker", &["HSET", "wl:{default}:meta", "paused", "1"]);
+    users.forbidden(
+        "worker",
+        &["EVAL", "return redis.call('HSET', KEYS[1], 'paused', '1')", "1", "wl:{default}:meta"],
+    );
+    // An observer changes nothing.
+    users.forbidden("observer", &["DEL", "wl:{default}:spec:t"]);
+    users.forbidden(
+        "observer",
+        &["EVAL", "return redis.call('DEL', 'wl:{default}:spec:t')", "1", "wl:{default}:meta"],
+    );
+    users.fleet.verify();
+}
