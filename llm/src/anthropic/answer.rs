@@ -155,7 +155,8 @@ fn count(draft: &mut Draft, usage: &Value) {
     let fresh = count("/input_tokens").or(fresh);
     used.cached = count("/cache_read_input_tokens").or(used.cached);
     used.cache_written = count("/cache_creation_input_tokens").or(used.cache_written);
-    used.input = fresh.map(|fresh| fresh + used.cached.unwrap_or(0) + used.cache_written.unwrap_or(0));
+    let cached = used.cached.unwrap_or(0).saturating_add(used.cache_written.unwrap_or(0));
+    used.input = fresh.map(|fresh| fresh.saturating_add(cached));
     used.output = count("/output_tokens").or(used.output);
     let reasoning = count("/output_tokens_details/thinking_tokens");
     let reasoning = reasoning.or_else(|| count("/output_tokens_details/reasoning_tokens"));
@@ -248,6 +249,16 @@ mod tests {
         let again = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage});
         let draft = streamed(&[start(), again, json!({"type": "message_stop"})]).unwrap();
         assert_eq!((draft.usage.input, draft.usage.output), (Some(120), Some(5)));
+    }
+
+    #[test]
+    fn counts_beyond_all_sense_are_the_largest_there_is() {
+        let usage = json!({"input_tokens": u64::MAX, "cache_read_input_tokens": u64::MAX,
+            "cache_creation_input_tokens": u64::MAX});
+        let body = json!({"type": "message", "stop_reason": "end_turn", "usage": usage});
+        let mut draft = Draft::new(1000);
+        whole(&mut draft, body.to_string().as_bytes()).unwrap();
+        assert_eq!(draft.usage.input, Some(u64::MAX));
     }
 
     #[test]

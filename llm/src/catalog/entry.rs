@@ -199,7 +199,10 @@ impl Entry {
     }
 }
 
-/// All that keeps the text from being TOML, with the lines.
+/// Faults that are told of a text that is not TOML. Each takes a look at all of the text before it.
+const MOST_FAULTS: usize = 20;
+
+/// What keeps the text from being TOML, with the lines.
 fn syntax_faults(text: &str, origin: &str, first: &toml::de::Error) -> Vec<String> {
     let (_, mut errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
@@ -209,6 +212,10 @@ fn syntax_faults(text: &str, origin: &str, first: &toml::de::Error) -> Vec<Strin
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         before.matches('\n').count() + 1
     };
-    errors.sort_by_key(line);
-    errors.iter().map(|e| format!("{origin}: line {} is not valid TOML: {}", line(e), e.message())).collect()
+    errors.sort_by_key(|error| error.span().map(|span| span.start));
+    let more = errors.len().saturating_sub(MOST_FAULTS);
+    let told = errors.iter().take(MOST_FAULTS);
+    told.map(|e| format!("{origin}: line {} is not valid TOML: {}", line(e), e.message()))
+        .chain((more > 0).then(|| format!("{origin}: {more} more such faults")))
+        .collect()
 }

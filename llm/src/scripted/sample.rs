@@ -1,5 +1,7 @@
 //! A value that fits a JSON Schema, for answers and tool calls that must have a shape.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value, json};
 
 use super::MARK;
@@ -7,18 +9,23 @@ use super::MARK;
 /// A schema that refers to itself without end stops here.
 const DEEPEST: usize = 24;
 
+/// One that refers to itself many times over is cut after so many values.
+const MOST: usize = 10_000;
+
 /// The plainest value that fits: the least number, the first word of an enumeration, required members only.
 pub(crate) fn sample(schema: &Value) -> Value {
-    Sampler { root: schema }.value(schema, 0)
+    Sampler { root: schema, values: Cell::new(0) }.value(schema, 0)
 }
 
 struct Sampler<'a> {
     root: &'a Value,
+    values: Cell<usize>,
 }
 
 impl Sampler<'_> {
     fn value(&self, schema: &Value, depth: usize) -> Value {
-        if depth > DEEPEST {
+        let values = self.values.replace(self.values.get() + 1);
+        if depth > DEEPEST || values >= MOST {
             return Value::Null;
         }
         if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
@@ -128,4 +135,20 @@ fn number(schema: &Value, whole: bool) -> Value {
         (None, None) => 0.0,
     };
     if whole { json!(value.ceil() as i64) } else { json!(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_that_refers_to_itself_many_times_comes_to_an_end() {
+        let started = std::time::Instant::now();
+        let lists = json!({"type": "array", "minItems": 100, "items": {"$ref": "#"}});
+        let members = json!({"required": ["a", "b"], "properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}}});
+        for schema in [lists, members] {
+            assert!(sample(&schema).to_string().len() < 1 << 20);
+        }
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    }
 }

@@ -143,6 +143,9 @@ fn toml_files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// Faults that are told of a file that is not TOML. Each takes a look at all of the text before it.
+const MOST_FAULTS: usize = 20;
+
 /// Says where the file is not TOML. The parser's own text is not used, since it quotes the line, and with it a key.
 fn syntax_faults(name: &str, text: &str, first: &toml::de::Error) -> Vec<String> {
     let (_, mut errors) = DeTable::parse_recoverable(text);
@@ -154,7 +157,11 @@ fn syntax_faults(name: &str, text: &str, first: &toml::de::Error) -> Vec<String>
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         before.matches('\n').count() + 1
     };
-    errors.iter().map(|e| format!("{name}: line {} is not valid TOML: {}", line(e), e.message())).collect()
+    let more = errors.len().saturating_sub(MOST_FAULTS);
+    let told = errors.iter().take(MOST_FAULTS);
+    told.map(|e| format!("{name}: line {} is not valid TOML: {}", line(e), e.message()))
+        .chain((more > 0).then(|| format!("{name}: {more} more such faults")))
+        .collect()
 }
 
 /// A part of a file that is read with a table of settings.

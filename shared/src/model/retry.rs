@@ -62,7 +62,7 @@ impl RetryPolicy {
             (_, ClassPolicy::Retry(floor)) => floor,
             (Some(Wanted::Retry), ClassPolicy::Fail) => Duration::ZERO,
         };
-        if retries + 1 >= self.max_attempts {
+        if retries.saturating_add(1) >= self.max_attempts {
             return Verdict::Exhausted;
         }
         let bound = self.base.max(floor).saturating_mul(1 << retries.min(20)).min(self.cap.max(floor));

@@ -15,6 +15,17 @@ impl Micros {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// When an entry of a stream was added, as the first half of its id says.
+    pub fn of_entry(id: &str) -> Option<Self> {
+        let millis: i64 = id.split('-').next()?.parse().ok()?;
+        Some(Self(millis.saturating_mul(1000)))
+    }
+
+    /// What Redis's `TIME` says.
+    pub(crate) fn of_time((seconds, micros): (i64, i64)) -> Self {
+        Self(seconds.saturating_mul(1_000_000).saturating_add(micros))
+    }
+
     /// Reads an RFC 3339 time such as `2026-11-20T08:00:00Z`.
     pub fn parse(text: &str) -> Result<Self, String> {
         text.parse::<Timestamp>().map(|t| Self(t.as_microsecond())).map_err(|_| {

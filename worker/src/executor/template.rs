@@ -7,6 +7,10 @@
 //! What a task submits is data to a template and never a template itself. An undefined variable is a bad request that
 //! names it, and not an empty string in the middle of somebody's command.
 
+pub(crate) mod bounded;
+#[cfg(test)]
+mod tests;
+
 use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
@@ -15,6 +19,7 @@ use minijinja::{
 };
 use serde_json::{Value, json, value::RawValue};
 
+use self::bounded::{Bounded, LARGEST};
 use super::{Executor, Failure, Job, json};
 
 /// Steps that one string may take: enough for any sane loop, and the end of an endless one.
@@ -85,6 +90,7 @@ pub(crate) fn environment() -> Environment<'static> {
         environment.set_syntax(syntax);
     }
     environment.set_fuel(Some(FUEL));
+    bounded::add_filters(&mut environment);
     environment
 }
 
@@ -167,17 +173,40 @@ fn only_expression(text: &str) -> Option<&str> {
     Some(inner.strip_suffix(['-', '+']).unwrap_or(inner))
 }
 
+/// The text that a template makes, if it is no longer than it may be.
+fn text(template: &minijinja::Template<'_, '_>, scope: minijinja::Value) -> Result<String, Error> {
+    let mut text = Bounded::default();
+    match template.render_captured_to(scope, &mut text) {
+        Err(error) if error.kind() == ErrorKind::WriteFailure => Err(too_large()),
+        ended => ended.and_then(|_| {
+            String::from_utf8(text.0).map_err(|_| Error::new(ErrorKind::BadSerialization, "not UTF-8"))
+        }),
+    }
+}
+
+fn too_large() -> Error {
+    Error::new(ErrorKind::InvalidOperation, format!("it makes more than {LARGEST} bytes"))
+}
+
 impl Compiled<'_> {
     fn value(&self, scope: minijinja::Value) -> Result<Value, Error> {
         let value = match self {
-            Self::Text(template) => return template.render(scope).map(Value::String),
+            Self::Text(template) => return text(template, scope).map(Value::String),
             Self::Expression(expression) => expression.eval(scope)?,
         };
         if value.is_undefined() {
             return Err(ErrorKind::UndefinedError.into());
         }
-        serde_json::to_value(value)
-            .map_err(|error| Error::new(ErrorKind::BadSerialization, "not JSON").with_source(error))
+        let mut json = Bounded::default();
+        serde_json::to_writer(&mut json, &value).and_then(|()| serde_json::from_slice(&json.0)).map_err(
+            |error| {
+                if error.is_io() {
+                    too_large()
+                } else {
+                    Error::new(ErrorKind::BadSerialization, "not JSON").with_source(error)
+                }
+            },
+        )
     }
 
     fn names(&self, nested: bool) -> HashSet<String> {
@@ -207,6 +236,3 @@ pub(crate) fn defined(name: &str, scope: &Value) -> bool {
         .try_fold(scope, |value, part| value.get(part).or_else(|| value.get(part.parse::<usize>().ok()?)))
         .is_some()
 }
-
-#[cfg(test)]
-mod tests;

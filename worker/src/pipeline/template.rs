@@ -1,17 +1,15 @@
 //! Texts with variables: prompts, paths, arguments of commands.
 
-use std::io;
-
 use minijinja::{Environment, ErrorKind, value::Serde};
 use serde_json::{Map, Value};
 
 use crate::executor::{
     Failure,
-    template::{defined, environment},
+    template::{
+        bounded::{Bounded, LARGEST},
+        defined, environment,
+    },
 };
-
-/// Most bytes that a template may make.
-const LARGEST: usize = 4 << 20;
 
 const NAME: &str = "template";
 
@@ -42,7 +40,7 @@ impl Template {
         let failed =
             |why: &dyn std::fmt::Display| Failure::bad_request(format!("{what} cannot be filled in: {why}"));
         let template = self.environment.get_template(NAME).map_err(|error| failed(&error))?;
-        let mut text = Bounded(Vec::new());
+        let mut text = Bounded::default();
         match template.render_captured_to(minijinja::Value::from(Serde(scope)), &mut text) {
             Ok(_) => String::from_utf8(text.0).map_err(|error| failed(&error)),
             Err(error) if error.kind() == ErrorKind::UndefinedError => {
@@ -65,22 +63,6 @@ fn missing(template: &minijinja::Template, scope: &Value) -> String {
         [] => "a variable is not defined".into(),
         [name] => format!("`{name}` is not defined"),
         names => format!("one of `{}` is not defined", names.join("`, `")),
-    }
-}
-
-struct Bounded(Vec<u8>);
-
-impl io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > LARGEST {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -171,3 +171,13 @@ fn sample(key: &str) -> &'static str {
         _ => "text",
     }
 }
+
+#[test]
+fn a_file_that_is_wrong_throughout_is_told_of_in_short() {
+    let started = std::time::Instant::now();
+    let faults = Given::new().file(&"```\n".repeat(50_000)).faults();
+    assert_eq!(faults.len(), 21, "{faults:?}");
+    assert!(faults[20].contains("more such faults"), "{}", faults[20]);
+    // Each of them once took a look at all of the text before it: minutes.
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}

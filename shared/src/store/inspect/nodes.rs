@@ -1,6 +1,6 @@
 //! Who is alive.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
@@ -98,6 +98,8 @@ fn running(record: &NodeRecord, now: Micros) -> Vec<RunningView> {
     record.running.iter().map(view).collect()
 }
 
+/// A node that has not beaten for longer is not listed.
+const DAY: Duration = Duration::from_hours(24);
 /// Nodes read in one round trip.
 const PAGE: usize = 1000;
 
@@ -111,7 +113,7 @@ impl Store {
         let ids: Vec<(NodeId, Micros)> = index
             .into_iter()
             .filter_map(|(id, at)| NodeId::new(id).ok().map(|id| (id, Micros(at as i64))))
-            .filter(|(_, at)| now.0 - at.0 < 86_400_000_000)
+            .filter(|(_, at)| now.since(*at) < DAY)
             .collect();
         let mut nodes = Vec::with_capacity(ids.len());
         for page in ids.chunks(PAGE) {

@@ -64,20 +64,22 @@ impl QueueView {
                 (&mut all.failed, view.failed),
             ];
             for (sum, n) in numbers {
-                *sum += n;
+                *sum = sum.saturating_add(n);
             }
             for (priority, n) in view.pending {
-                *all.pending.entry(priority).or_default() += n;
+                let sum = all.pending.entry(priority).or_default();
+                *sum = sum.saturating_add(n);
             }
             for (name, n) in view.totals {
-                *all.totals.entry(name).or_default() += n;
+                let sum = all.totals.entry(name).or_default();
+                *sum = sum.saturating_add(n);
             }
             all.oldest_pending_ms = all.oldest_pending_ms.max(view.oldest_pending_ms);
             // A limit is shared out among the partitions.
             for (sum, share) in
                 [(&mut all.max_length, view.max_length), (&mut all.concurrency, view.concurrency)]
             {
-                *sum = sum.zip(share).map(|(sum, share)| sum + share);
+                *sum = sum.zip(share).map(|(sum, share)| sum.saturating_add(share));
             }
         }
         Some(all)
@@ -120,7 +122,7 @@ impl Partition {
         }
         let (meta, stats, now, c0, c1, c2, c3, c4, p0, p1, p2, p3): Counts =
             self.store.pipeline(&pipeline).await?;
-        let oldest = self.oldest(Micros(now.0 * 1_000_000 + now.1)).await?;
+        let oldest = self.oldest(Micros::of_time(now)).await?;
         Ok(self.assemble(&meta, &stats, [c0, c1, c2, c3, c4], [p0, p1, p2, p3], oldest))
     }
 

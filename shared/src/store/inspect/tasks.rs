@@ -74,12 +74,12 @@ impl Partition {
         };
         let first: usize = cursor.and_then(|c| c.parse().ok()).unwrap_or(0);
         let mut command = redis::cmd("ZRANGE");
-        command.arg(place).arg(first).arg(first + limit.max(1) - 1);
+        command.arg(place).arg(first).arg(first.saturating_add(limit.max(1) - 1));
         if newest_first {
             command.arg("REV");
         }
         let ids: Vec<String> = self.store.command(&command).await?;
-        let next = (ids.len() == limit).then(|| (first + limit).to_string());
+        let next = (ids.len() == limit).then(|| first.saturating_add(limit).to_string());
         Ok(TaskPage { tasks: self.in_state(ids, state).await?, cursor: next })
     }
 

@@ -66,6 +66,44 @@ fn an_endless_template_runs_out_of_fuel() {
 }
 
 #[test]
+fn what_a_task_asks_for_cannot_take_more_memory_than_it_may() {
+    let long =
+        json!({"text": "a\n".repeat(500_000), "list": vec!["x"; 1000], "n": 10_000_000_000_000_000_u64});
+    for template in [
+        "{{ payload.text | indent(payload.n) }}",
+        "{{ payload.text | indent(width=payload.n) }} ",
+        "{{ payload.text | indent(900) }}",
+        "{{ payload.list | tojson(payload.n) }}",
+        "{{ payload.list | batch(payload.n, 'x') }}",
+        "{{ payload.list | slice(payload.n) }}",
+        "{{ payload.list | join(payload.text) }}",
+        "{{ payload.text | replace('', payload.text) }}",
+        "{{ '%99999999d' | format(1) }}",
+        "{{ '%*d' | format(payload.n, 1) }}",
+        "{{ payload.list * 90000 }}",
+        "{{ (payload.list * 90000) | list }}",
+        "{{ payload.list * payload.n }}",
+        "{{ payload.text * 90 }}",
+        "{% for x in payload.list %}{{ payload.text }}{% endfor %}",
+    ] {
+        refused(&json!(template), &long);
+    }
+    let small = json!({"text": "a\nb", "list": [1, 2, 3]});
+    for (template, text) in [
+        ("{{ payload.text | indent(2) }}", json!("a\n  b")),
+        ("{{ payload.text | indent(width=2, first=true) }}", json!("  a\n  b")),
+        ("{{ payload.list | join('-') }}", json!("1-2-3")),
+        ("{{ payload.text | replace('b', 'ccc') }}", json!("a\nccc")),
+        ("{{ '%05.1f' | format(2.25) }}", json!("002.2")),
+        ("{{ payload.list | batch(2) | list }}", json!([[1, 2], [3]])),
+        ("{{ payload.list | sort(reverse=true) }}", json!([3, 2, 1])),
+        ("{{ payload.list | tojson }}", json!("[1, 2, 3]")),
+    ] {
+        assert_eq!(rendered(&json!(template), &small).unwrap(), text, "{template}");
+    }
+}
+
+#[test]
 fn a_template_is_checked_before_any_task_comes() {
     check(
         &json!({"a": ["{{ payload.x }}", "{% for i in range(3) %}{{ i }}{{ loop.index }}{% endfor %}", 1]}),
