@@ -7,7 +7,12 @@ CARGO := cargo
 # Where cargo puts release binaries.
 RELEASE = $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
-.PHONY: help model pytest demo test test-unit test-e2e lint bench bench-peers bench-build bench-layout bench-gateway docs build redis servers clean
+# Programs that are no part of the build, kept outside of the clone so that one serves the next.
+TOOLS := $(HOME)/.cache/windlass/tools
+DENY_VERSION := 0.20.2
+DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+
+.PHONY: help model pytest demo test test-unit test-e2e lint fuzz bench bench-peers bench-build bench-layout bench-gateway docs build redis servers clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -20,9 +25,22 @@ test: servers ## Run all tests, the end-to-end ones on two kinds of server
 	$(CARGO) build --workspace --all-targets
 	./tests/run.sh
 
-lint: ## Check formatting and lints
+lint: $(DENY) ## Check formatting, lints, and what the programs are made of (deny.toml)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+	"$(DENY)" --offline check licenses bans sources
+
+# Built once, in about two minutes, and kept between runs and clones.
+$(DENY):
+	env -u CARGO_TARGET_DIR $(CARGO) install --quiet --locked --version "$(DENY_VERSION)" --root "$(TOOLS)/cargo-deny-$(DENY_VERSION)" cargo-deny
+
+# How many inputs each parser gets, and what else `fuzz run --help` tells, such as FUZZ_ARGS="--seed 2 task config".
+INPUTS := 1000000
+FUZZ_ARGS :=
+
+fuzz: ## Give a million hostile inputs to each parser (docs/fuzzing.md)
+	$(CARGO) build --quiet --profile fuzz --package windlass-fuzz
+	"$(abspath $(or $(CARGO_TARGET_DIR),target))/fuzz/fuzz" run --inputs $(INPUTS) $(FUZZ_ARGS)
 
 # What is measured, such as ARGS="--phase drain,drain2 --runs 1"; `bench --help` tells.
 ARGS :=
