@@ -17,6 +17,9 @@ mod chat;
 #[cfg(feature = "embeddings")]
 pub mod embeddings;
 mod error;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod gguf;
 mod json;
 mod linear;

@@ -39,6 +39,9 @@ mod draft;
 mod embed;
 #[cfg(feature = "http")]
 mod failure;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "http")]

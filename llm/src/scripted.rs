@@ -46,6 +46,18 @@ pub use self::{
     scenario::{Scenario, ScenarioError},
 };
 
+/// Reads a request of the fuzzer's as the server does, and answers it if it is one.
+#[cfg(feature = "fuzz")]
+pub(crate) fn ask_of(format: u8, bytes: &[u8]) {
+    let path = ask::PATHS[usize::from(format) % ask::PATHS.len()];
+    let headers = axum::http::HeaderMap::new();
+    if let Ok(body) = serde_json::from_slice(bytes)
+        && let Ok(ask) = ask::Ask::read(path, &headers, &body)
+    {
+        answer::answer(&Scenario::default(), &ask, None, None, |_| (0, 0), "req_fuzz");
+    }
+}
+
 /// What every text begins with that no scenario has written.
 pub const MARK: &str = "[scripted stand-in]";
 

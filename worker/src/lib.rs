@@ -29,6 +29,9 @@ mod dispatch;
 #[cfg(feature = "embedded")]
 mod embedded;
 pub mod executor;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod gateway;
 mod handler;
 mod loops;

@@ -1,8 +1,8 @@
 //! What the fleet knows together about calls to models: limits, circuit breakers, budgets, cached answers, figures.
 //! One script before a call (`llm/admit.lua`) and one after it (`llm/settle_call.lua`).
 
-mod look;
-mod semantic;
+pub(super) mod look;
+pub(super) mod semantic;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -291,6 +291,39 @@ fn unexpected(words: &[redis::Value]) -> StoreError {
     StoreError::Unexpected(format!("admit said {words:?}"))
 }
 
+impl Admission {
+    /// Makes sense of what the script said.
+    pub(super) fn read(reply: &[redis::Value]) -> Result<Self> {
+        let text = |at: usize| -> Result<String> {
+            let value = reply.get(at).cloned().ok_or_else(|| unexpected(reply))?;
+            redis::from_redis_value(value).map_err(|_| unexpected(reply))
+        };
+        let number = |at: usize| -> Result<u64> { text(at)?.parse().map_err(|_| unexpected(reply)) };
+        let skipped = |at: usize| -> Result<Vec<Skipped>> {
+            let value = reply.get(at).cloned().ok_or_else(|| unexpected(reply))?;
+            let lines: Vec<String> = redis::from_redis_value(value).map_err(|_| unexpected(reply))?;
+            Ok(lines.iter().filter_map(|line| read_skipped(line)).collect())
+        };
+        Ok(match text(0)?.as_str() {
+            "hit" => Self::Hit(text(1)?),
+            "flight" => Self::Flight { call: text(1)?, wait: Duration::from_micros(number(2)?) },
+            "go" => Self::Go {
+                index: usize::try_from(number(1)?).unwrap_or(1).saturating_sub(1),
+                skipped: skipped(2)?,
+            },
+            word @ ("wait" | "park") => Self::Wait {
+                wait: Duration::from_micros(number(1)?),
+                park: word == "park",
+                scope: text(2)?,
+                asked: number(3)?,
+                skipped: skipped(4)?,
+            },
+            "refused" => Self::Refused(skipped(1)?),
+            _ => return Err(unexpected(reply)),
+        })
+    }
+}
+
 impl Gate {
     async fn run<T: redis::FromRedisValue>(&self, script: &'static Script, args: &[&str]) -> Result<T> {
         let keys: Vec<&str> = self.keys.iter().map(String::as_str).collect();
@@ -299,34 +332,7 @@ impl Gate {
 
     /// Which model may be called now. What it needs is reserved until the call is settled or its reservation lapses.
     pub async fn admit(&self, ask: &Ask<'_>) -> Result<Admission> {
-        let reply: Vec<redis::Value> = self.run(&ADMIT, &[&json(ask)?]).await?;
-        let text = |at: usize| -> Result<String> {
-            let value = reply.get(at).cloned().ok_or_else(|| unexpected(&reply))?;
-            redis::from_redis_value(value).map_err(|_| unexpected(&reply))
-        };
-        let number = |at: usize| -> Result<u64> { text(at)?.parse().map_err(|_| unexpected(&reply)) };
-        let skipped = |at: usize| -> Result<Vec<Skipped>> {
-            let value = reply.get(at).cloned().ok_or_else(|| unexpected(&reply))?;
-            let lines: Vec<String> = redis::from_redis_value(value).map_err(|_| unexpected(&reply))?;
-            Ok(lines.iter().filter_map(|line| read_skipped(line)).collect())
-        };
-        Ok(match text(0)?.as_str() {
-            "hit" => Admission::Hit(text(1)?),
-            "flight" => Admission::Flight { call: text(1)?, wait: Duration::from_micros(number(2)?) },
-            "go" => Admission::Go {
-                index: usize::try_from(number(1)?).unwrap_or(1).saturating_sub(1),
-                skipped: skipped(2)?,
-            },
-            word @ ("wait" | "park") => Admission::Wait {
-                wait: Duration::from_micros(number(1)?),
-                park: word == "park",
-                scope: text(2)?,
-                asked: number(3)?,
-                skipped: skipped(4)?,
-            },
-            "refused" => Admission::Refused(skipped(1)?),
-            _ => return Err(unexpected(&reply)),
-        })
+        Admission::read(&self.run::<Vec<redis::Value>>(&ADMIT, &[&json(ask)?]).await?)
     }
 
     /// Tells how a call went; `answer` is kept where `told.cache` says so. False if the reservation had lapsed.

@@ -12,6 +12,9 @@ mod durable;
 mod error;
 mod extend;
 mod followed;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod fuzz;
 mod gate;
 pub mod inspect;
 mod keys;

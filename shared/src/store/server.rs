@@ -61,13 +61,12 @@ impl Store {
 
     /// Redis's clock.
     pub async fn now(&self) -> Result<Micros> {
-        let (seconds, micros): (i64, i64) = self.command(&redis::cmd("TIME")).await?;
-        Ok(Micros(seconds * 1_000_000 + micros))
+        Ok(Micros::of_time(self.command(&redis::cmd("TIME")).await?))
     }
 }
 
 impl ServerFacts {
-    fn read(address: String, info: &str) -> Self {
+    pub(super) fn read(address: String, info: &str) -> Self {
         let fields: HashMap<&str, &str> = info.lines().filter_map(|line| line.split_once(':')).collect();
         let text = |name: &str| fields.get(name).map_or_else(String::new, |value| (*value).to_owned());
         let number = |name: &str| fields.get(name).and_then(|value| value.parse().ok()).unwrap_or(0);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use redis::{FromRedisValue, RedisWrite};
 
 use super::{Partition, Result, StoreError, packed, script::SETTLE_AND_CLAIM, spec};
-use crate::model::{Micros, NodeId, Reason, State, TaskId, TaskRecord, time::micros};
+use crate::model::{Micros, NodeId, QueueName, Reason, State, TaskId, TaskRecord, TaskRef, time::micros};
 
 /// How an attempt ended, as the node that ran it says.
 #[derive(Debug, Clone)]
@@ -128,7 +128,7 @@ fn in_order(settles: &[Settle], answers: Vec<Settled>) -> Vec<Settled> {
 
 /// One list: the answers as words, next moment, now, number of claimed tasks; id and spec of each; then, of those that
 /// have more to their record than this first claim: number among them, attempt, fields and values.
-type Reply = Vec<redis::Value>;
+pub(super) type Reply = Vec<redis::Value>;
 
 impl Partition {
     /// Settles attempts and claims tasks, in one step. Safe to repeat with the same nonce.
@@ -141,57 +141,59 @@ impl Partition {
             [] => self.store.run(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?,
             _ => self.run_durably(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?,
         };
-        let mut parts = reply.into_iter();
-        let words: String = part(&mut parts)?;
-        let (next, now): (i64, i64) = (part(&mut parts)?, part(&mut parts)?);
-        let count: usize = part(&mut parts)?;
-        let mut tasks: Vec<_> = parts.by_ref().take(2 * count).collect();
-        let mut more = HashMap::new();
-        while parts.len() > 0 {
-            let number: usize = part(&mut parts)?;
-            more.insert(number, (part(&mut parts)?, part::<Vec<Vec<u8>>>(&mut parts).unwrap_or_default()));
-        }
-        let mut number = 0;
-        let mut claimed = Vec::with_capacity(count);
-        let mut tasks = tasks.drain(..);
-        while let (Some(id), Some(spec)) = (tasks.next(), tasks.next()) {
-            number += 1;
-            let (attempt, fields) = more.remove(&number).unwrap_or_else(|| ("1".to_owned(), Vec::new()));
-            claimed.extend(self.claimed(id, spec, &attempt, fields, call.node, Micros(now)));
-        }
-        Ok(SettledAndClaimed {
-            settled: in_order(
-                call.settles,
-                words.split_ascii_whitespace().map(parse).collect::<Result<_>>()?,
-            ),
-            claimed,
-            next: (next > 0).then_some(Micros(next)),
-            now: Micros(now),
-        })
+        read(reply, &self.name, call)
     }
+}
 
-    fn claimed(
-        &self,
-        id: redis::Value,
-        spec: redis::Value,
-        attempt: &str,
-        fields: Vec<Vec<u8>>,
-        node: &NodeId,
-        now: Micros,
-    ) -> Option<Claimed> {
-        let bytes = |value| redis::from_redis_value::<Vec<u8>>(value).ok();
-        // An id that is not a valid name was not written by us: its lease will lapse, and the audit names it.
-        let id = TaskId::new(packed::text(bytes(id)?)).ok()?;
-        let spec = bytes(spec)?;
-        let reference = self.reference(id);
-        let mut task = spec::record(reference, Some(&spec), pairs(fields.into_iter().map(packed::text)));
-        match attempt.parse() {
-            Ok(attempt) => task.attempt = attempt,
-            Err(_) => _ = task.fault.get_or_insert_with(|| format!("its attempt {attempt:?} is no number")),
-        }
-        (task.node, task.started_at) = (Some(node.to_string()), Some(now));
-        Some(Claimed { task })
+/// Makes sense of what the script said about `queue`.
+pub(super) fn read(reply: Reply, queue: &QueueName, call: &SettleAndClaim<'_>) -> Result<SettledAndClaimed> {
+    let mut parts = reply.into_iter();
+    let words: String = part(&mut parts)?;
+    let (next, now): (i64, i64) = (part(&mut parts)?, part(&mut parts)?);
+    let count: usize = part(&mut parts)?;
+    let mut tasks = parts.by_ref().take(count.saturating_mul(2)).collect::<Vec<_>>().into_iter();
+    let mut more = HashMap::new();
+    while parts.len() > 0 {
+        let number: usize = part(&mut parts)?;
+        more.insert(number, (part(&mut parts)?, part::<Vec<Vec<u8>>>(&mut parts).unwrap_or_default()));
     }
+    let mut number = 0;
+    let mut claimed = Vec::with_capacity(tasks.len() / 2);
+    while let (Some(id), Some(spec)) = (tasks.next(), tasks.next()) {
+        number += 1;
+        let (attempt, fields) = more.remove(&number).unwrap_or_else(|| ("1".to_owned(), Vec::new()));
+        let task = read_claimed(id, spec, &attempt, fields, queue);
+        claimed.extend(task.map(|mut task| {
+            (task.node, task.started_at) = (Some(call.node.to_string()), Some(Micros(now)));
+            Claimed { task }
+        }));
+    }
+    Ok(SettledAndClaimed {
+        settled: in_order(call.settles, words.split_ascii_whitespace().map(parse).collect::<Result<_>>()?),
+        claimed,
+        next: (next > 0).then_some(Micros(next)),
+        now: Micros(now),
+    })
+}
+
+fn read_claimed(
+    id: redis::Value,
+    spec: redis::Value,
+    attempt: &str,
+    fields: Vec<Vec<u8>>,
+    queue: &QueueName,
+) -> Option<TaskRecord> {
+    let bytes = |value| redis::from_redis_value::<Vec<u8>>(value).ok();
+    // An id that is not a valid name was not written by us: its lease will lapse, and the audit names it.
+    let id = TaskId::new(packed::text(bytes(id)?)).ok()?;
+    let spec = bytes(spec)?;
+    let reference = TaskRef { queue: queue.clone(), id };
+    let mut task = spec::record(reference, Some(&spec), pairs(fields.into_iter().map(packed::text)));
+    match attempt.parse() {
+        Ok(attempt) => task.attempt = attempt,
+        Err(_) => _ = task.fault.get_or_insert_with(|| format!("its attempt {attempt:?} is no number")),
+    }
+    Some(task)
 }
 
 /// The next part of a reply.

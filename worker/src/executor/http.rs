@@ -34,6 +34,15 @@ pub(crate) use self::guard::Guard;
 use self::{hosts::Hosts, target::Target};
 use super::{Executor, Failure, Job, json};
 
+/// What is called, whether it may be, and what is shown of a failed answer.
+#[cfg(feature = "fuzz")]
+pub(super) fn read(method: Option<&str>, url: &str, headers: &BTreeMap<String, String>, body: &[u8]) {
+    let hosts = Hosts::new(Some(vec!["api.example.com".into(), "*.internal".into()]));
+    let Ok(target) = Target::read(method, url, headers) else { return };
+    let _ = hosts.check(&target.url);
+    target.failed(&target.excerpt(body));
+}
+
 /// How services are called.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {

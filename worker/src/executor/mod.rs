@@ -15,6 +15,8 @@ pub(crate) mod llm;
 pub mod noop;
 pub(crate) mod process;
 mod progress;
+#[cfg(feature = "fuzz")]
+pub(crate) mod read;
 pub mod sleep;
 mod stderr;
 pub mod template;

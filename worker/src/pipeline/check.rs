@@ -30,6 +30,11 @@ use self::{
     test_names::TestNames,
     text::{FilesPresent, Forbidden, MaxLength, Pattern},
 };
+#[cfg(feature = "fuzz")]
+pub(crate) mod reports {
+    pub(crate) use super::{execution::passed_part, report::coverage};
+}
+
 use super::{
     Draft, Env, redact, shorten,
     verdict::{Check, MESSAGE},

@@ -36,6 +36,8 @@ use windlass_shared::{
     model::ErrorClass,
 };
 
+#[cfg(feature = "fuzz")]
+pub(crate) use self::check::reports;
 use self::{check::Validator, hooks::Hooks, stage::Stage};
 use crate::executor::{Failure, command::blocking};
 
@@ -153,6 +155,16 @@ async fn run(stages: &[Stage], draft: &mut Draft, env: &Env<'_>) -> Result<(), F
 
 fn fits(draft: &Draft, env: &Env) -> Result<(), Failure> {
     env.context_tokens.map_or(Ok(()), |limit| stage::fit::check(draft, env, limit))
+}
+
+/// A draft that holds these files and this answer, and what a command makes of it.
+#[cfg(feature = "fuzz")]
+pub(crate) fn changed(sources: &[(&str, &str)], answer: &str, change: &[u8]) -> Draft {
+    let mut draft = Draft::default();
+    draft.sources.extend(sources.iter().map(|(path, text)| ((*path).to_owned(), (*text).into())));
+    draft.answered(answer);
+    let _ = draft.change(change);
+    draft
 }
 
 /// Puts back what the task brought, and removes what an earlier answer made.

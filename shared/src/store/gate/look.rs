@@ -92,47 +92,18 @@ impl Gate {
 
     /// Figures by model and category (empty: all categories together).
     pub async fn live(&self) -> Result<BTreeMap<(String, String), LiveRecord>> {
-        let read = |(field, packed): (String, String)| {
-            let (model, category) = field.rsplit_once('|')?;
-            let n = numbers(&packed);
-            let record = LiveRecord {
-                at: Micros(at(&n, 0) as i64),
-                calls: at(&n, 1),
-                successes: at(&n, 2),
-                latency: Duration::from_micros(at(&n, 3) as u64),
-                scored: at(&n, 4),
-                score: at(&n, 5),
-                output_tokens: at(&n, 6),
-            };
-            Some(((model.to_owned(), category.to_owned()), record))
-        };
-        Ok(self.hash("live").await?.into_iter().filter_map(read).collect())
+        Ok(self.hash("live").await?.into_iter().filter_map(read_live).collect())
     }
 
     /// Breakers by name.
     pub async fn breakers(&self) -> Result<BTreeMap<String, BreakerState>> {
-        let read = |(name, packed): (String, String)| {
-            let n = numbers(&packed);
-            let state = match at(&n, 0) as u64 {
-                0 => "closed",
-                1 => "open",
-                _ => "half_open",
-            };
-            let opened_at = (at(&n, 2) > 0.0).then(|| Micros(at(&n, 2) as i64));
-            let breaker =
-                BreakerState { state, failures: at(&n, 1) as u64, opened_at, opens: at(&n, 5) as u64 };
-            (name, breaker)
-        };
+        let read = |(name, packed): (String, String)| (name, read_breaker(&packed));
         Ok(self.hash("breakers").await?.into_iter().map(read).collect())
     }
 
     /// Who cools down: until when, and why.
     pub async fn cooldowns(&self) -> Result<BTreeMap<String, (Micros, String)>> {
-        let read = |(name, text): (String, String)| {
-            let mut words = text.splitn(3, ' ');
-            let until = Micros(words.next()?.parse().ok()?);
-            Some((name, (until, words.nth(1)?.to_owned())))
-        };
+        let read = |(name, text): (String, String)| Some((name, read_cooldown(&text)?));
         Ok(self.hash("cooldowns").await?.into_iter().filter_map(read).collect())
     }
 
@@ -147,28 +118,12 @@ impl Gate {
 
     /// Figures of a day (days since 1970).
     pub async fn usage(&self, day: i64) -> Result<Vec<UsageRecord>> {
-        let read = |(names, packed): (String, String)| {
-            let mut names = names.split('\n').map(str::to_owned);
-            let words: Vec<&str> = packed.split_whitespace().collect();
-            let figure = |pair: &[&str]| Some((pair[0].to_owned(), pair[1].parse().ok()?));
-            Some(UsageRecord {
-                model: names.next()?,
-                task_type: names.next()?,
-                tenant: names.next()?,
-                figures: words.chunks_exact(2).filter_map(figure).collect(),
-            })
-        };
-        Ok(self.hash(&format!("usage:{day}")).await?.into_iter().filter_map(read).collect())
+        Ok(self.hash(&format!("usage:{day}")).await?.into_iter().filter_map(read_usage).collect())
     }
 
     /// Budgets that are set in Redis.
     pub async fn budgets(&self) -> Result<Vec<BudgetRule>> {
-        let read = |(scope, text): (String, String)| {
-            let (_, limit, every, on_limit): (String, i64, u64, OnLimit) =
-                serde_json::from_str(&text).ok()?;
-            Some(BudgetRule { scope, limit, every: Duration::from_micros(every), on_limit })
-        };
-        Ok(self.hash("budgets").await?.into_iter().filter_map(read).collect())
+        Ok(self.hash("budgets").await?.into_iter().filter_map(read_budget).collect())
     }
 
     /// Sets a budget for the fleet.
@@ -223,10 +178,7 @@ impl Gate {
     pub async fn catalog(&self) -> Result<Option<(Micros, String)>> {
         let text: Option<String> =
             self.store.command(redis::cmd("GET").arg(self.store.keys.gate_key("catalog"))).await?;
-        Ok(text.and_then(|text| {
-            let (at, json) = text.split_once('\n')?;
-            Some((Micros(at.parse().ok()?), json.to_owned()))
-        }))
+        Ok(text.and_then(|text| read_catalog(&text)))
     }
 
     /// Keeps the catalog for the fleet.
@@ -251,16 +203,70 @@ impl Gate {
         let mut command = redis::cmd("XREVRANGE");
         command.arg(key).arg("+").arg("-").arg("COUNT").arg(most);
         let entries: Vec<(String, Vec<(String, String)>)> = self.store.command(&command).await?;
-        let moment = |id: &str| id.split('-').next().and_then(|ms| ms.parse::<i64>().ok());
         let read = |(id, words): (String, Vec<(String, String)>)| {
-            let ms = moment(&id).ok_or_else(|| StoreError::Unexpected(format!("event {id:?}")))?;
-            Ok((Micros(ms * 1000), words))
+            let at = Micros::of_entry(&id).ok_or_else(|| StoreError::Unexpected(format!("event {id:?}")))?;
+            Ok((at, words))
         };
         entries.into_iter().map(read).collect()
     }
 }
 
-fn read_use(line: &str) -> Option<(String, String, u64)> {
+pub(in crate::store) fn read_live(
+    (field, packed): (String, String),
+) -> Option<((String, String), LiveRecord)> {
+    let (model, category) = field.rsplit_once('|')?;
+    let n = numbers(&packed);
+    let record = LiveRecord {
+        at: Micros(at(&n, 0) as i64),
+        calls: at(&n, 1),
+        successes: at(&n, 2),
+        latency: Duration::from_micros(at(&n, 3) as u64),
+        scored: at(&n, 4),
+        score: at(&n, 5),
+        output_tokens: at(&n, 6),
+    };
+    Some(((model.to_owned(), category.to_owned()), record))
+}
+
+pub(in crate::store) fn read_breaker(packed: &str) -> BreakerState {
+    let n = numbers(packed);
+    let state = match at(&n, 0) as u64 {
+        0 => "closed",
+        1 => "open",
+        _ => "half_open",
+    };
+    let opened_at = (at(&n, 2) > 0.0).then(|| Micros(at(&n, 2) as i64));
+    BreakerState { state, failures: at(&n, 1) as u64, opened_at, opens: at(&n, 5) as u64 }
+}
+
+pub(in crate::store) fn read_cooldown(text: &str) -> Option<(Micros, String)> {
+    let mut words = text.splitn(3, ' ');
+    Some((Micros(words.next()?.parse().ok()?), words.nth(1)?.to_owned()))
+}
+
+pub(in crate::store) fn read_usage((names, packed): (String, String)) -> Option<UsageRecord> {
+    let mut names = names.split('\n').map(str::to_owned);
+    let words: Vec<&str> = packed.split_whitespace().collect();
+    let figure = |pair: &[&str]| Some((pair[0].to_owned(), pair[1].parse().ok()?));
+    Some(UsageRecord {
+        model: names.next()?,
+        task_type: names.next()?,
+        tenant: names.next()?,
+        figures: words.chunks_exact(2).filter_map(figure).collect(),
+    })
+}
+
+pub(in crate::store) fn read_budget((scope, text): (String, String)) -> Option<BudgetRule> {
+    let (_, limit, every, on_limit): (String, i64, u64, OnLimit) = serde_json::from_str(&text).ok()?;
+    Some(BudgetRule { scope, limit, every: Duration::from_micros(every), on_limit })
+}
+
+pub(in crate::store) fn read_catalog(text: &str) -> Option<(Micros, String)> {
+    let (at, json) = text.split_once('\n')?;
+    Some((Micros(at.parse().ok()?), json.to_owned()))
+}
+
+pub(in crate::store) fn read_use(line: &str) -> Option<(String, String, u64)> {
     let mut words = line.rsplitn(3, ' ');
     let (every, window) = (words.next()?.parse().ok()?, words.next()?.to_owned());
     Some((words.next()?.to_owned(), window, every))

@@ -58,7 +58,7 @@ impl Gate {
     }
 }
 
-fn read(id: String, fields: Vec<redis::Value>) -> Result<SemanticEntry> {
+pub(in crate::store) fn read(id: String, fields: Vec<redis::Value>) -> Result<SemanticEntry> {
     let mut entry = SemanticEntry { id, vector: Vec::new(), guard: String::new(), answer: String::new() };
     let mut fields = fields.into_iter();
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {

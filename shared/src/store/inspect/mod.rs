@@ -1,7 +1,7 @@
 //! Looking at the fleet: listings and counts. Nothing here is needed to run a task.
 
 mod batches;
-mod events;
+pub(super) mod events;
 mod nodes;
 mod queues;
 mod results;

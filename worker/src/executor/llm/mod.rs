@@ -38,6 +38,12 @@ use crate::{
     pipeline::Pipeline,
 };
 
+/// Reads a payload as far as that needs no provider.
+#[cfg(feature = "fuzz")]
+pub(super) fn read(text: &str) {
+    Payload::fuzz(text);
+}
+
 /// Asks language models.
 pub(crate) struct LlmExecutor {
     gateway: Arc<Gateway>,

@@ -84,6 +84,22 @@ impl Payload {
         Ok(payload)
     }
 
+    #[cfg(feature = "fuzz")]
+    pub(super) fn fuzz(text: &str) {
+        let Ok(whole) = serde_json::from_str::<Value>(text) else { return };
+        let Ok(mut payload) = Self::deserialize(&whole) else { return };
+        let _ = payload
+            .requirements
+            .as_ref()
+            .map(|need| Requirements::deserialize(need).map(|need| need.check()));
+        payload.tools.iter().for_each(|value| drop(tool(value)));
+        payload.tool_choice.iter().for_each(|value| drop(tool_choice(value)));
+        if payload.check_conversation().is_ok() {
+            payload.whole = whole;
+            let _ = payload.draft();
+        }
+    }
+
     /// What the pipeline begins with.
     pub(super) fn draft(&self) -> Result<Draft, Failure> {
         // Conversations with tools have messages that the pipeline does not read; they are sent as they are.

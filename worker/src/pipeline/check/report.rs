@@ -15,7 +15,7 @@ static TOTAL: Shape =
 static PERCENT: Shape = LazyLock::new(|| Regex::new(r"([0-9]+(?:\.[0-9]+)?) ?%").ok());
 
 /// The part of the lines that was run, from 0 to 1.
-pub(super) fn coverage(text: &str) -> Option<f64> {
+pub(crate) fn coverage(text: &str) -> Option<f64> {
     let text = text.trim();
     let part = if let Ok(value) = serde_json::from_str::<Value>(text) {
         of_json(&value)
