@@ -102,6 +102,7 @@ pub(super) fn targets() -> Vec<Target> {
                     "{{ payload.list | items | list }}",
                     "{{ payload.text[::-1] ~ payload.n * 2 }}",
                     "{% macro f(x) %}{{ x }}{% endmacro %}{{ f(payload.n) }}{% set a = [1, 2] %}{{ a | join('-') }}",
+                    "{{ ''[::-1] }}",
                     "{{ 'a' | indent(100000000) }}",
                     "{{ payload.text * 100000000 }}",
                     "{{ payload.text | replace('', payload.text) }}",

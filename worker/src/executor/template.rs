@@ -19,7 +19,7 @@ use minijinja::{
 };
 use serde_json::{Value, json, value::RawValue};
 
-use self::bounded::{Bounded, LARGEST};
+use self::bounded::{Bounded, LARGEST, caught};
 use super::{Executor, Failure, Job, json};
 
 /// Steps that one string may take: enough for any sane loop, and the end of an endless one.
@@ -142,10 +142,12 @@ fn walk(value: &Value, path: &mut String, change: &mut Change) -> Result<Value, 
         Value::Array(items) => {
             items.iter().enumerate().map(|(at, item)| step(&at.to_string(), item)).collect()
         }
-        Value::String(text) => change(text).map_err(|Problem(why)| {
-            let place = if path.is_empty() { "the template" } else { path };
-            Failure::bad_request(format!("{place} cannot be filled in: {why}"))
-        }),
+        Value::String(text) => {
+            caught(|| change(text)).unwrap_or_else(|why| Err(Problem(why.into()))).map_err(|Problem(why)| {
+                let place = if path.is_empty() { "the template" } else { path };
+                Failure::bad_request(format!("{place} cannot be filled in: {why}"))
+            })
+        }
         other => Ok(other.clone()),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::executor::{
     Failure,
     template::{
-        bounded::{Bounded, LARGEST},
+        bounded::{Bounded, LARGEST, caught},
         defined, environment,
     },
 };
@@ -24,7 +24,8 @@ impl Template {
     /// Compiles a text, or says what is wrong with it.
     pub(super) fn new(text: &str) -> Result<Self, String> {
         let mut environment = environment();
-        environment.add_template_owned(NAME, text.to_owned()).map_err(|error| error.to_string())?;
+        caught(|| environment.add_template_owned(NAME, text.to_owned()))?
+            .map_err(|error| error.to_string())?;
         Ok(Self { environment: Box::new(environment) })
     }
 
@@ -41,8 +42,10 @@ impl Template {
             |why: &dyn std::fmt::Display| Failure::bad_request(format!("{what} cannot be filled in: {why}"));
         let template = self.environment.get_template(NAME).map_err(|error| failed(&error))?;
         let mut text = Bounded::default();
-        match template.render_captured_to(minijinja::Value::from(Serde(scope)), &mut text) {
-            Ok(_) => String::from_utf8(text.0).map_err(|error| failed(&error)),
+        let rendered =
+            caught(|| template.render_captured_to(minijinja::Value::from(Serde(scope)), &mut text).map(drop));
+        match rendered.map_err(|why| failed(&why))? {
+            Ok(()) => String::from_utf8(text.0).map_err(|error| failed(&error)),
             Err(error) if error.kind() == ErrorKind::UndefinedError => {
                 Err(failed(&missing(&template, &Value::Object(scope.clone()))))
             }

@@ -4,7 +4,10 @@
 //! filters that make something large out of something small are bounded here, and so is all that comes out. What a
 //! template of the operator's gathers in variables of its own remains the operator's matter.
 
-use std::io;
+use std::{
+    io,
+    panic::{self, AssertUnwindSafe},
+};
 
 use minijinja::{
     Environment, Error, ErrorKind, State, Value, filters,
@@ -108,6 +111,11 @@ fn columns(args: &[Value]) -> Result<(), &'static str> {
         return Err(TOO_LARGE);
     }
     Ok(())
+}
+
+/// A panic within the template language, such as that of `''[::-1]`, as an error of the template.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, &'static str> {
+    panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| "the template language failed at it")
 }
 
 /// Takes no more than [`LARGEST`] bytes.

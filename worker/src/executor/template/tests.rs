@@ -84,6 +84,7 @@ fn what_a_task_asks_for_cannot_take_more_memory_than_it_may() {
         "{{ (payload.list * 90000) | list }}",
         "{{ payload.list * payload.n }}",
         "{{ payload.text * 90 }}",
+        "{{ ''[::-1] }}",
         "{% for x in payload.list %}{{ payload.text }}{% endfor %}",
     ] {
         refused(&json!(template), &long);
