@@ -24,6 +24,7 @@ pub fn record(task_type: &str, started_at: Micros) -> Result<NodeRecord> {
         running_count: 8,
         running: Vec::new(),
         stale_commits: 0,
+        sandbox: None,
         labels: BTreeMap::new(),
     })
 }

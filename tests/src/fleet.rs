@@ -24,6 +24,8 @@ use crate::{
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// A worker that was started is registered by then, however busy the machine.
 const START: Duration = Duration::from_secs(20);
+/// The file of the configuration.
+const CONFIG: &str = "windlass.toml";
 /// Lines of each log that a failed test shows.
 const SHOWN: usize = 40;
 
@@ -96,6 +98,8 @@ pub struct Fleet {
     args: Vec<String>,
     env: Vec<(String, String)>,
     dir: TempDir,
+    /// Apart from the test's own files, since commands may not see it.
+    configuration: TempDir,
     commands: std::cell::Cell<usize>,
 }
 
@@ -103,8 +107,9 @@ impl Fleet {
     /// Starts a fleet and waits until its workers are active.
     pub fn start(options: &FleetOptions) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory can be made");
+        let configuration = tempfile::tempdir().expect("a temporary directory can be made");
         if !options.config.is_empty() {
-            fs::write(dir.path().join("windlass.toml"), options.config).expect("a file can be written");
+            fs::write(configuration.path().join(CONFIG), options.config).expect("a file can be written");
         }
         let (mut others, sentinels) = servers(options);
         let mut fleet = Self {
@@ -123,6 +128,7 @@ impl Fleet {
             args: options.args.iter().map(ToString::to_string).collect(),
             env: options.env.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
             dir,
+            configuration,
             commands: std::cell::Cell::new(0),
         };
         for _ in 0..options.workers {
@@ -147,6 +153,11 @@ impl Fleet {
     /// A directory for the test's own files. `windlass` runs in it.
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The configuration file, if the fleet has one.
+    pub fn configuration(&self) -> PathBuf {
+        self.configuration.path().join(CONFIG)
     }
 
     /// Writes a file of the test.
@@ -182,6 +193,8 @@ impl Fleet {
         }
         command.env("WINDLASS_CONCURRENCY", self.concurrency.to_string());
         command.env("WINDLASS_WORKSPACE", self.workspaces());
+        // Where tasks write down what they did; unless the test says otherwise.
+        command.env("WINDLASS_SANDBOX_WRITE", self.dir());
         if !self.lease.is_empty() {
             command.env("WINDLASS_LEASE", &self.lease);
         }
@@ -209,6 +222,9 @@ impl Fleet {
         let mut command = Command::new(binary(program));
         command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
         command.env("WINDLASS_REDIS_URL", &self.url);
+        if self.configuration.path().join(CONFIG).exists() {
+            command.env("WINDLASS_CONFIG", self.configuration.path().join(CONFIG));
+        }
         command.current_dir(self.dir()).process_group(0);
         command
     }

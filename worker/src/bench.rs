@@ -22,6 +22,7 @@ use crate::{
         llm::{LlmExecutor, Unusable},
     },
     gateway::{Call, Gateway, Ledger, Who},
+    sandbox::Host,
 };
 
 /// Whose calls they are.
@@ -57,7 +58,8 @@ impl Bench {
         let task_type = TypeName::new(task_type).map_err(|error| error.to_string())?;
         let spec = config.type_spec(&task_type).ok_or("the configuration does not know the type")?;
         let gateway = Arc::new(Gateway::new(&config).map_err(|faults| faults.join("; "))?);
-        let executor = LlmExecutor::new(Arc::clone(&gateway), task_type.as_str(), &spec, &config);
+        let executor =
+            LlmExecutor::new(Arc::clone(&gateway), task_type.as_str(), &spec, &config, &Host::default());
         let executor = executor.map_err(|unusable| match unusable {
             Unusable::Faults(faults) => faults.join("; "),
             Unusable::NoProvider(why) => why,

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use windlass_shared::config::{BUILT_IN, Config, Stdout, TypeSpec};
+use windlass_shared::{
+    config::{BUILT_IN, Config, SandboxMode, Stdout, TypeSpec},
+    model::Protection,
+};
 
 use crate::{
     executor::{
@@ -15,6 +18,7 @@ use crate::{
         template::TemplateExecutor,
     },
     gateway::{Gateway, breaker_rule},
+    sandbox::{Host, Sandbox},
 };
 
 /// Why there is no executor for a type.
@@ -31,14 +35,15 @@ pub(crate) fn build(
     spec: &TypeSpec,
     config: &Config,
     gateway: &Arc<Gateway>,
+    host: &Host,
 ) -> Result<Arc<dyn Executor>, NotBuilt> {
     let fault = |why: String| NotBuilt::Faults(vec![why]);
     let executor: Arc<dyn Executor> = match spec.executor.as_str() {
         "noop" => Arc::new(Noop),
         "sleep" => Arc::new(Sleep),
-        "command" => Arc::new(command(spec, config)),
+        "command" => Arc::new(command(spec, config, host)),
         "http" => Arc::new(http(spec, config, gateway).map_err(fault)?),
-        "llm" => match LlmExecutor::new(Arc::clone(gateway), name, spec, config) {
+        "llm" => match LlmExecutor::new(Arc::clone(gateway), name, spec, config, host) {
             Ok(executor) => Arc::new(executor),
             Err(Unusable::Faults(faults)) => return Err(NotBuilt::Faults(faults)),
             Err(Unusable::NoProvider(why)) => return Err(NotBuilt::Unavailable(why)),
@@ -58,7 +63,27 @@ pub(crate) fn build(
     }
 }
 
-fn command(spec: &TypeSpec, config: &Config) -> CommandExecutor {
+/// What keeps this node from offering a type: protections that it needs and that are not enforced here.
+pub(crate) fn unprotected(spec: &TypeSpec, config: &Config, host: &Host) -> Option<String> {
+    let settings = config.sandbox.for_type(&spec.sandbox);
+    let mut needed = spec.sandbox.require.clone();
+    let pipeline = spec.llm.pipeline.is_some();
+    if settings.mode == SandboxMode::Required && (spec.executor == "command" || pipeline) {
+        needed.extend([Protection::Files, Protection::Limits, Protection::Processes, Protection::Privileges]);
+        if !settings.network.unwrap_or(!pipeline) {
+            needed.push(Protection::Network);
+        }
+    }
+    if settings.mode == SandboxMode::Off && !needed.is_empty() {
+        return Some("it requires protections, and its sandbox.mode is off".to_owned());
+    }
+    needed.sort_unstable();
+    needed.dedup();
+    let lacking = host.lacks(&needed)?;
+    Some(format!("it requires protections that this host does not enforce: {lacking}"))
+}
+
+fn command(spec: &TypeSpec, config: &Config, host: &Host) -> CommandExecutor {
     let said = &spec.command;
     CommandExecutor::new(CommandOptions {
         env_allow: said.env_allow.clone(),
@@ -72,6 +97,7 @@ fn command(spec: &TypeSpec, config: &Config) -> CommandExecutor {
         },
         max_output: said.max_output,
         workspace_root: config.worker.workspace.clone(),
+        sandbox: Sandbox::new(config.sandbox.for_type(&spec.sandbox), host),
     })
 }
 

@@ -15,6 +15,7 @@ use crate::{
     built_in::{self, NotBuilt},
     executor::Executor,
     gateway::Gateway,
+    sandbox::Host,
 };
 
 /// A task type.
@@ -41,12 +42,13 @@ impl Catalog {
         config: &Config,
         handlers: BTreeMap<String, Arc<dyn Executor>>,
         gateway: &Arc<Gateway>,
+        host: &Host,
     ) -> Result<Self, Vec<String>> {
-        let mut types = HashMap::new();
+        let mut types: HashMap<String, Known> = HashMap::new();
         let mut faults = Vec::new();
         for name in config.type_names() {
             let Some(spec) = config.type_spec(&name) else { continue };
-            match built_in::build(name.as_str(), &spec, config, gateway) {
+            match built_in::build(name.as_str(), &spec, config, gateway, host) {
                 Ok(executor) => drop(types.insert(name.to_string(), Known::new(executor, &spec, config))),
                 // A machine without CA certificates still runs what needs none; only what was asked for is a fault.
                 Err(NotBuilt::Faults(why)) if !config.types.contains_key(&name) => {
@@ -61,6 +63,14 @@ impl Catalog {
                 }
             }
         }
+        types.retain(|name, _| {
+            let spec = name.parse().ok().and_then(|name| config.type_spec(&name));
+            let why = spec.and_then(|spec| built_in::unprotected(&spec, config, host));
+            if let Some(why) = &why {
+                tracing::error!(r#type = name, why, "this node does not offer a type; the others run");
+            }
+            why.is_none()
+        });
         for (name, executor) in handlers {
             let spec = name
                 .parse()

@@ -40,9 +40,11 @@ pub mod pipeline;
 mod pulse;
 mod run_file;
 mod running;
+mod sandbox;
 mod shutdown;
 mod worker;
 mod workspace;
 
 pub use handler::handler;
+pub use sandbox::{Sandbox, prepare};
 pub use worker::{Worker, WorkerError, check_alive, check_types, runtime};

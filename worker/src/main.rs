@@ -14,6 +14,9 @@ use windlass_worker::{Worker, WorkerError, check_alive, check_types};
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    if let Some(code) = windlass_worker::prepare() {
+        return code;
+    }
     let runtime = match windlass_worker::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the system refused to start threads: {error}"), 1),

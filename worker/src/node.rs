@@ -12,7 +12,9 @@ use std::{
 use tokio::sync::{mpsc, watch};
 use windlass_shared::{
     PROTOCOL_VERSION,
-    model::{Micros, NodeId, NodeRecord, NodeState, QueueName, TypeName, node::RUNNING_LISTED},
+    model::{
+        Micros, NodeId, NodeRecord, NodeState, QueueName, SandboxRecord, TypeName, node::RUNNING_LISTED,
+    },
     store::{Partition, Result, Store},
 };
 
@@ -83,6 +85,7 @@ pub(crate) struct Node {
     pub(crate) catalog: Catalog,
     pub(crate) limits: Limits,
     pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) sandbox: SandboxRecord,
     pub(crate) running: Running,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) hints: mpsc::UnboundedSender<Hint>,
@@ -155,6 +158,7 @@ impl Node {
             running,
             stale_commits: self.stale_commits.load(Ordering::Relaxed),
             labels: self.labels.clone(),
+            sandbox: Some(self.sandbox.clone()),
         }
     }
 }

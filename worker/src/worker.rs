@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::{mpsc, watch};
 use windlass_shared::{
     config::{Config, ConfigFaults},
-    model::id::new_node_id,
+    model::{SandboxRecord, id::new_node_id},
     store::{Connect, Store, StoreError},
 };
 
@@ -23,6 +23,7 @@ use crate::{
     pulse::Pulses,
     run_file::{self, RunFile},
     running::Running,
+    sandbox::Host,
     shutdown::{Signals, supervise},
 };
 
@@ -72,7 +73,9 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 /// Checks what the configuration says of task types, templates included, as the start of a worker does.
 pub fn check_types(config: &Config) -> Result<(), WorkerError> {
     let gateway = Arc::new(Gateway::new(config).map_err(ConfigFaults)?);
-    Catalog::new(config, BTreeMap::new(), &gateway).map(drop).map_err(|faults| ConfigFaults(faults).into())
+    Catalog::new(config, BTreeMap::new(), &gateway, &Host::unchecked())
+        .map(drop)
+        .map_err(|faults| ConfigFaults(faults).into())
 }
 
 /// For health checks: a worker runs on this machine, and its heartbeat reaches Redis.
@@ -113,7 +116,8 @@ impl Worker {
         let signals = Signals::listen()?;
         let admin_port = self.config.worker.admin.map(admin::bind).transpose()?;
         let gateway = Arc::new(Gateway::new(&self.config).map_err(ConfigFaults)?);
-        let catalog = Catalog::new(&self.config, self.handlers, &gateway).map_err(ConfigFaults)?;
+        let host = Host::probe(&self.config).await;
+        let catalog = Catalog::new(&self.config, self.handlers, &gateway, &host).map_err(ConfigFaults)?;
         let connect = Connect::configured(&self.config);
         let store = connect.open().await?;
         store.check_servers(self.config.redis.allow_eviction).await?;
@@ -123,7 +127,7 @@ impl Worker {
         for why in gateway.unusable().values() {
             tracing::warn!(%why, "a provider of models cannot be called");
         }
-        let (node, hints) = assemble(&self.config, catalog, store).await?;
+        let (node, hints) = assemble(&self.config, catalog, store, host.record().clone()).await?;
         if let Some(listener) = admin_port {
             admin::start(listener, Arc::clone(&node))?;
         }
@@ -154,6 +158,7 @@ async fn assemble(
     config: &Config,
     catalog: Catalog,
     store: Store,
+    sandbox: SandboxRecord,
 ) -> Result<(Arc<Node>, mpsc::UnboundedReceiver<crate::node::Hint>), WorkerError> {
     let (hints, hints_taken) = mpsc::unbounded_channel();
     let node = Node {
@@ -168,6 +173,7 @@ async fn assemble(
             max_crashes: config.worker.max_crashes,
         },
         labels: config.worker.labels.clone(),
+        sandbox,
         running: Running::default(),
         phase: watch::Sender::new(Phase::Starting),
         hints,

@@ -52,9 +52,14 @@ async fn word_count(job: Job) -> Result<Counted, Failure> {
     Ok(Counted { words: words.len(), most_frequent })
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run().await {
+fn main() -> ExitCode {
+    // With this, tasks of type `command` are shut in as `windlass-worker` does it (docs/sandbox.md). It comes before
+    // the runtime, since what a thread gives up holds for that thread.
+    if let Some(code) = windlass_worker::prepare() {
+        return code;
+    }
+    let ran = windlass_worker::runtime().map_err(Into::into).and_then(|runtime| runtime.block_on(run()));
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tell(&error.to_string());

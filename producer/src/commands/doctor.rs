@@ -2,11 +2,11 @@
 
 mod llm;
 
-use std::{future::Future, time::Instant};
+use std::{collections::BTreeMap, future::Future, time::Instant};
 
 use serde::Serialize;
 use windlass_shared::{
-    model::NodeRecord,
+    model::{NodeRecord, Protection},
     store::{ServerFacts, Store, inspect::SeenNode},
 };
 
@@ -184,7 +184,42 @@ async fn fleet(store: &Store, nodes: &[SeenNode]) -> Done<Vec<Check>> {
             checks.push(check("paused", Status::Warn, format!("queue {name} is paused")));
         }
     }
+    checks.extend(sandboxes(&alive));
     Ok(checks)
+}
+
+/// What the nodes keep commands from, each protection by itself; what some of them lack is a warning.
+fn sandboxes(alive: &[&NodeRecord]) -> Vec<Check> {
+    let runs = |node: &&&NodeRecord| {
+        node.types.iter().any(|name| !["noop", "sleep", "http"].contains(&name.as_str()))
+    };
+    let mut lacking: BTreeMap<(Protection, &str), Vec<&str>> = BTreeMap::new();
+    let mut told = 0;
+    for node in alive.iter().filter(runs) {
+        let Some(sandbox) = &node.sandbox else { continue };
+        told += 1;
+        // Isolation is an extra that few hosts have.
+        for protection in
+            Protection::ALL.into_iter().filter(|protection| *protection != Protection::Isolation)
+        {
+            if let Some(why) = sandbox.missing.get(protection.name()) {
+                lacking.entry((protection, why)).or_default().push(node.id.as_str());
+            }
+        }
+    }
+    if told > 0 && lacking.is_empty() {
+        let detail = format!(
+            "all {told} nodes that run commands enforce files, network, limits, processes, privileges"
+        );
+        return vec![check("sandbox", Status::Ok, detail)];
+    }
+    let warning = |((protection, why), nodes): ((Protection, &str), Vec<&str>)| {
+        let named = nodes.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+        let more = if nodes.len() > 3 { format!(" and {} more", nodes.len() - 3) } else { String::new() };
+        let detail = format!("{named}{more} cannot enforce `{protection}`: {why} (docs/sandbox.md)");
+        check("sandbox", Status::Warn, detail)
+    };
+    lacking.into_iter().map(warning).collect()
 }
 
 async fn audit(store: &Store) -> Done<Vec<Check>> {

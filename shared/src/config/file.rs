@@ -91,6 +91,17 @@ impl ConfigFile {
         files
     }
 
+    /// This file, those that it includes, and those that its keys `..._file` name.
+    pub(super) fn private_files(&self) -> Vec<PathBuf> {
+        let included = self.included(&mut Vec::new());
+        let each = |file: &Self| {
+            let mut files = vec![PathBuf::from(&file.name)];
+            named_files(&file.table, &file.folder, &mut files);
+            files
+        };
+        [self].into_iter().chain(&included).flat_map(each).collect()
+    }
+
     /// The tables in the table `root`, such as those that declare task types.
     pub(super) fn tables(&self, root: &str, faults: &mut Vec<String>) -> Vec<(&str, &Table)> {
         let mut tables = Vec::new();
@@ -128,6 +139,17 @@ impl ConfigFile {
     /// For reading the part of the file at `root` with a table of settings.
     pub(super) fn scope<'a>(&'a self, settings: &'static [Setting], root: &'a str) -> Scope<'a> {
         Scope { file: self, settings, root }
+    }
+}
+
+/// What the keys `..._file` name, wherever they stand.
+fn named_files(table: &Table, folder: &Path, into: &mut Vec<PathBuf>) {
+    for (key, value) in table {
+        match value {
+            Toml::String(path) if key.ends_with("_file") => into.push(folder.join(path)),
+            Toml::Table(table) => named_files(table, folder, into),
+            _ => {}
+        }
     }
 }
 

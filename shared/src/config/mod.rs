@@ -14,6 +14,7 @@ pub mod pipeline;
 mod providers;
 mod redact;
 mod reference;
+mod sandbox;
 mod secret;
 mod sections;
 mod setting;
@@ -25,7 +26,10 @@ mod type_settings;
 mod types;
 mod value;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use crate::model::{Namespace, TypeName};
 
@@ -42,6 +46,7 @@ pub use self::{
     },
     redact::redact_url,
     reference::reference_markdown,
+    sandbox::{SandboxMode, SandboxOfType, SandboxSettings},
     secret::{Secret, Url},
     sections::{HttpSettings, LogSettings, RedisSettings, SubmitSettings, WorkerSettings},
     setting::{Setting, Who},
@@ -70,6 +75,10 @@ pub struct Config {
     pub worker: WorkerSettings,
     /// What `http` tasks may do.
     pub http: HttpSettings,
+    /// What commands may do.
+    pub sandbox: SandboxSettings,
+    /// The files that were read: configuration and secrets. Commands must not see them.
+    pub files: Vec<PathBuf>,
     /// How `llm` tasks use models.
     pub llm: LlmSettings,
     /// When models and hosts that fail are left alone.
@@ -124,9 +133,10 @@ impl Config {
             }
         }
         let budgets = providers::read_budgets(file.as_ref(), who, &mut faults);
+        let files = private_files(file.as_ref(), &env);
         let types = file.map(|file| types::read(&file, who, &mut faults)).unwrap_or_default();
         if faults.is_empty() {
-            Ok(Self { providers, budgets, types, warnings, ..Self::from_values(values) })
+            Ok(Self { providers, budgets, types, warnings, files, ..Self::from_values(values) })
         } else {
             Err(ConfigFaults(faults))
         }
@@ -140,6 +150,8 @@ impl Config {
             submit: SubmitSettings::from_values(&values),
             worker: WorkerSettings::from_values(&values),
             http: HttpSettings::from_values(&values),
+            sandbox: SandboxSettings::from_values(&values),
+            files: Vec::new(),
             llm: LlmSettings::from_values(&values),
             breaker: BreakerSettings::from_values(&values),
             types: BTreeMap::new(),
@@ -170,6 +182,13 @@ impl Config {
         let built_in = BUILT_IN.iter().filter_map(|name| TypeName::new(name).ok());
         self.types.keys().cloned().chain(built_in).collect()
     }
+}
+
+/// The files that a configuration is made of, and those that it takes secrets from.
+fn private_files(file: Option<&ConfigFile>, env: &BTreeMap<String, String>) -> Vec<PathBuf> {
+    let named = env.iter().filter(|(name, path)| name.ends_with("_FILE") && !path.is_empty());
+    let named = named.map(|(_, path)| PathBuf::from(path));
+    file.map(ConfigFile::private_files).into_iter().flatten().chain(named).collect()
 }
 
 /// A key from another tool's variable is for that tool's service, unless one was named.

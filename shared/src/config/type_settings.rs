@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::model::{Priority, QueueName};
+use crate::model::{Priority, Protection, QueueName};
 
 use super::{
     kind::{FOREVER, Kind, check},
     setting::{Setting, Who},
-    settings::{HOSTS, LARGEST},
+    settings::{CPU_TIME, FILE_SIZE, HOSTS, LARGEST, MEMORY, MODE, OPEN_FILES, PATHS, PROCESSES},
 };
 
 const INSTANT: Duration = Duration::from_millis(1);
@@ -58,6 +58,21 @@ pub const TYPE_SETTINGS: &[Setting] = &[
         "How the output is read as the result.",
     ),
     worker_key("command.max_output", Kind::Bytes(1, LARGEST), "1MiB", "Most output that is kept."),
+    worker_key("sandbox.mode", MODE, "", "How its commands are shut in, instead of the general setting."),
+    worker_key(
+        "sandbox.require",
+        Kind::List("protections such as files,network", check::<Protection>),
+        "",
+        "A node that cannot enforce these does not offer the type: files, network, limits, processes, privileges, isolation.",
+    ),
+    worker_key("sandbox.read", PATHS, "", "What its commands may read, besides the general paths."),
+    worker_key("sandbox.write", PATHS, "", "What its commands may change, besides the general paths."),
+    worker_key("sandbox.network", Kind::Flag, "", "Whether its commands have a network."),
+    worker_key("sandbox.cpu_time", CPU_TIME, "", "CPU time of each of its processes."),
+    worker_key("sandbox.memory", MEMORY, "", "Memory of each of its processes."),
+    worker_key("sandbox.processes", PROCESSES, "", "Processes of a command at once."),
+    worker_key("sandbox.file_size", FILE_SIZE, "", "Largest file that its commands may write."),
+    worker_key("sandbox.open_files", OPEN_FILES, "", "Open files of each of its processes."),
     worker_key("http.allow_hosts", HOSTS, "", "The hosts that may be called, instead of the general ones."),
     worker_key("llm.base_url", Kind::HttpUrl, "", "The service, instead of the general one."),
     worker_key("llm.model", Kind::Text, "", "The model, where a task names none."),

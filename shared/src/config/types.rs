@@ -7,8 +7,8 @@ use toml::Table;
 use crate::model::{Priority, QueueName, RetryPolicy, TypeName, retry::Wanted};
 
 use super::{
-    file::ConfigFile, layers::Values, llm::LlmTypeSettings, sections::HttpSettings, setting::Who,
-    type_settings::TYPE_SETTINGS,
+    file::ConfigFile, layers::Values, llm::LlmTypeSettings, sandbox::SandboxOfType, sections::HttpSettings,
+    setting::Who, type_settings::TYPE_SETTINGS,
 };
 
 /// Types that exist without configuration. Each has the executor of its name.
@@ -43,6 +43,8 @@ pub struct TypeSpec {
     pub http: HttpSettings,
     /// Options of the executor `llm`.
     pub llm: LlmTypeSettings,
+    /// What its commands may do.
+    pub sandbox: SandboxOfType,
 }
 
 /// Options of the executor `command`.
@@ -120,6 +122,7 @@ impl TypeSpec {
             command: CommandOptions::from_values(values),
             http: HttpSettings::from_values(values),
             llm: LlmTypeSettings::from_values(values),
+            sandbox: SandboxOfType::from_values(values),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
 };
 
 use super::{
+    sandbox::SandboxMode,
     secret::{Secret, Url},
     types::Stdout,
 };
@@ -66,9 +67,11 @@ from_value! {
     SocketAddr: Value::Text(text) => text.parse().ok()?;
     Durability: Value::Text(text) => text.parse().ok()?;
     Format: Value::Text(text) => text.parse().ok()?;
+    SandboxMode: Value::Text(text) => text.parse().ok()?;
     Stdout: Value::Text(text) => text.parse().ok()?;
     bool: Value::Flag(flag) => *flag;
     usize: Value::Number(number) => usize::try_from(*number).ok()?;
+    u64: Value::Number(number) => *number;
     u32: Value::Number(number) => u32::try_from(*number).ok()?;
     Duration: Value::Duration(duration) => *duration;
     PathBuf: Value::Path(path) => path.clone();

@@ -7,6 +7,7 @@ pub mod id;
 pub mod name;
 pub mod node;
 pub mod priority;
+pub mod protection;
 pub mod retry;
 pub mod state;
 pub mod submission;
@@ -21,6 +22,7 @@ pub use name::{
 };
 pub use node::{NodeRecord, NodeState, RunningTask};
 pub use priority::Priority;
+pub use protection::{Protection, SandboxRecord};
 pub use retry::RetryPolicy;
 pub use state::{Reason, State};
 pub use submission::{Expiry, NewTask, Start, Submission};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Micros, NodeId, QueueName, TaskId, TypeName};
+use super::{Micros, NodeId, QueueName, SandboxRecord, TaskId, TypeName};
 
 /// What a node is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,9 @@ pub struct NodeRecord {
     pub stale_commits: u64,
     /// Labels from its configuration, such as zone or pod.
     pub labels: BTreeMap<String, String>,
+    /// What it keeps the commands that it runs from; absent in the records of older nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxRecord>,
 }
 
 /// A heartbeat lists no more running tasks than this.

@@ -35,6 +35,7 @@ mod poison;
 mod resumable;
 mod review;
 mod sentinel;
+mod sandbox;
 mod services;
 mod tls;
 mod tools;

@@ -101,6 +101,7 @@ fn record(name: &str) -> NodeRecord {
         running_count: 0,
         running: vec![],
         stale_commits: 0,
+        sandbox: None,
         labels: BTreeMap::new(),
     }
 }

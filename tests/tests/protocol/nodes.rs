@@ -27,6 +27,7 @@ fn record(name: &str, state: NodeState) -> NodeRecord {
         running_count: 0,
         running: vec![],
         stale_commits: 0,
+        sandbox: None,
         labels: BTreeMap::new(),
     }
 }

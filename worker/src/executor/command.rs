@@ -29,7 +29,10 @@ use super::{
     json,
     process::{self, Ended, Program},
 };
-use crate::workspace::Workspace;
+use crate::{
+    sandbox::{Author, Sandbox},
+    workspace::Workspace,
+};
 
 /// What a command sees of the worker's environment, unless the configuration allows more. No secret is among it.
 const ENV: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
@@ -67,6 +70,8 @@ pub struct CommandOptions {
     pub max_output: usize,
     /// Where workspaces are made.
     pub workspace_root: PathBuf,
+    /// What commands may do.
+    pub sandbox: Sandbox,
 }
 
 impl Default for CommandOptions {
@@ -79,6 +84,7 @@ impl Default for CommandOptions {
             stdout: StdoutFormat::Auto,
             max_output: 1024 * 1024,
             workspace_root: env::temp_dir(),
+            sandbox: Sandbox::default(),
         }
     }
 }
@@ -142,6 +148,7 @@ impl Executor for CommandExecutor {
             directory: workspace.path(),
             stdin: &stdin,
             max_output: self.options.max_output,
+            sandbox: self.options.sandbox.policy(Author::Person, workspace.path(), None),
         };
         let ended = process::run(&program, &job.progress).await?;
         let exit_code = self.exit_code(&ended)?;
@@ -177,7 +184,8 @@ impl CommandExecutor {
         if let Some(name) = extra.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
             return Err(Failure::bad_request(format!("variable name {name:?} in `env` is not valid")));
         }
-        let passed = inherited(&self.options.env_allow);
+        let mut passed = inherited(&self.options.env_allow);
+        self.options.sandbox.at_home_in(workspace, &mut passed);
         let extra = extra.iter().map(|(name, value)| (name.into(), value.into()));
         let ours = [
             ("WINDLASS_TASK_ID", job.reference.id.as_str().into()),
@@ -191,7 +199,7 @@ impl CommandExecutor {
 
     /// The exit code if it means success, else the failure that it means.
     fn exit_code(&self, ended: &Ended) -> Result<i32, Failure> {
-        let quoted = quoted(&ended.stderr);
+        let quoted = quoted(ended);
         let Some(code) = ended.status.code() else {
             let message = format!("the command was ended by {}{quoted}", ended.status);
             return Err(Failure::new(ErrorClass::ExitCode, message));
@@ -243,8 +251,14 @@ fn task(job: &Job) -> Result<Vec<u8>, Failure> {
     Ok(json::result(&task)?.get().as_bytes().to_owned())
 }
 
+/// What a limit has to do with it, and the end of standard error, where the reason stands.
+fn quoted(ended: &Ended) -> String {
+    let hint = ended.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    format!("{hint}{}", end_of(&ended.stderr))
+}
+
 /// The end of standard error, where the reason stands.
-pub(crate) fn quoted(stderr: &str) -> String {
+pub(crate) fn end_of(stderr: &str) -> String {
     let text = stderr.trim();
     let start = text.char_indices().rev().nth(QUOTED - 1).map_or(0, |(at, _)| at);
     if text.is_empty() { String::new() } else { format!(": {}", &text[start..]) }

@@ -3,7 +3,8 @@
 //! The child leads a process group of its own. [`Group`] kills all of it, with SIGKILL, when the attempt is over:
 //! because the leader ended, because it wrote too much, or because the future was dropped. So no grandchild outlives
 //! an attempt, and none that holds a pipe open can hold the attempt up. (A process that moves to another session
-//! leaves the group; the pipes are let go all the same, but such a process goes on.)
+//! leaves the group; the pipes are let go all the same. Within the [sandbox](crate::sandbox) it is ended too; without,
+//! it goes on.)
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdin, Command},
@@ -24,6 +25,7 @@ use tokio::{
 use windlass_shared::model::ErrorClass;
 
 use super::{Failure, Progress, stderr::Stderr};
+use crate::sandbox::{self, Order, Policy};
 
 /// How long what is left in the pipes may take to read once every process of the group is dead.
 const GRACE: Duration = Duration::from_secs(1);
@@ -38,6 +40,8 @@ pub(crate) struct Program<'a> {
     pub(crate) stdin: &'a [u8],
     /// Bytes of stdout, and of stderr.
     pub(crate) max_output: usize,
+    /// What it may do; `None`: all that the worker may.
+    pub(crate) sandbox: Option<Policy>,
 }
 
 /// What is left of a process that ended by itself.
@@ -45,17 +49,20 @@ pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
+    /// What a limit of the sandbox seems to have to do with its end.
+    pub(crate) hint: Option<String>,
 }
 
 /// Runs a program to its end. Dropping the future kills it and all that it started.
 pub(crate) async fn run(program: &Program<'_>, progress: &Progress) -> Result<Ended, Failure> {
+    let order = order(program)?;
     let (mut child, group) = spawn(program)?;
     let (mut stdout, mut stderr) = (Vec::new(), Stderr::new(program.max_output, progress));
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let status = {
         let mut talk = pin!(async {
             let feed = async {
-                feed(pipes.0, program.stdin).await;
+                feed(pipes.0, &[&order, program.stdin]).await;
                 Ok(())
             };
             let read = read_all(pipes.1, &mut stdout, program.max_output);
@@ -79,17 +86,41 @@ pub(crate) async fn run(program: &Program<'_>, progress: &Progress) -> Result<En
         }
         status.map_err(|error| Failure::internal(format!("a command cannot be waited for: {error}")))?
     };
-    Ok(Ended { status, stdout, stderr: stderr.finish() })
+    let stderr = stderr.finish();
+    let Some(policy) = &program.sandbox else { return Ok(Ended { status, stdout, stderr, hint: None }) };
+    if let Some(failure) = sandbox::taken(&stderr) {
+        return Err(failure);
+    }
+    let hint = sandbox::explain(policy, status, &stderr);
+    Ok(Ended { status, stdout, stderr, hint })
+}
+
+/// What the helper of the sandbox is told before the program's own input.
+fn order(program: &Program) -> Result<Vec<u8>, Failure> {
+    let Some(policy) = &program.sandbox else { return Ok(Vec::new()) };
+    let order = Order {
+        worker: std::process::id(),
+        argv: program.argv.to_vec(),
+        env: program.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        policy: policy.clone(),
+    };
+    order.encode()
 }
 
 fn spawn(program: &Program) -> Result<(Child, Group), Failure> {
     let [name, arguments @ ..] = program.argv else {
         return Err(Failure::bad_request("`argv` is empty: it needs at least the program's name"));
     };
-    let child = Command::new(name)
-        .args(arguments)
-        .env_clear()
-        .envs(&program.env)
+    let mut command = if program.sandbox.is_some() {
+        let mut helper = Command::new(sandbox::PROGRAM);
+        helper.arg(sandbox::EXEC).env_clear();
+        helper
+    } else {
+        let mut command = Command::new(name);
+        command.args(arguments).env_clear().envs(&program.env);
+        command
+    };
+    let child = command
         .current_dir(program.directory)
         .process_group(0)
         .stdin(Stdio::piped())
@@ -101,7 +132,8 @@ fn spawn(program: &Program) -> Result<(Child, Group), Failure> {
     Ok((child, group))
 }
 
-fn not_started(name: &str, error: &Error) -> Failure {
+/// Why a program did not start, and whose fault that is.
+pub(crate) fn not_started(name: &str, error: &Error) -> Failure {
     let class = match error.kind() {
         // An argument holds a NUL, or they are too long together.
         ErrorKind::InvalidInput | ErrorKind::ArgumentListTooLong => ErrorClass::BadRequest,
@@ -109,7 +141,13 @@ fn not_started(name: &str, error: &Error) -> Failure {
         ErrorKind::WouldBlock | ErrorKind::OutOfMemory => ErrorClass::Internal,
         _ => ErrorClass::Spawn,
     };
-    Failure::new(class, format!("{name:?} cannot be started: {error}"))
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            " (if it is executable, the sandbox keeps it off: add its folder to the setting sandbox.read)"
+        }
+        _ => "",
+    };
+    Failure::new(class, format!("{name:?} cannot be started: {error}{hint}"))
 }
 
 /// The process group of a child. Kills every process in it when dropped.
@@ -126,15 +164,23 @@ impl Drop for Group {
         // The group's number cannot have been given to another one: on a drop the leader was not waited for yet, and
         // after the wait we get here at once.
         if let Some(leader) = self.0 {
+            // What left the group is below its helper still, unless that has ended it and is gone.
+            let left = sandbox::descendants(leader.as_raw_nonzero().get(), usize::MAX);
             let _ = kill_process_group(leader, Signal::KILL);
+            for process in left.into_iter().filter_map(Pid::from_raw) {
+                let _ = kill_process(process, Signal::KILL);
+            }
         }
     }
 }
 
 /// A child need not read its input: a broken pipe is no error.
-async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {
-    if let Some(mut stdin) = stdin {
-        let _ = stdin.write_all(input).await;
+async fn feed(stdin: Option<ChildStdin>, inputs: &[&[u8]]) {
+    let Some(mut stdin) = stdin else { return };
+    for input in inputs {
+        if stdin.write_all(input).await.is_err() {
+            return;
+        }
     }
 }
 

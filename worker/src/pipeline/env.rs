@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, ffi::OsString, path::Path, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::executor::{Failure, Progress, command};
+use crate::{
+    executor::{Failure, Progress, command},
+    sandbox::Sandbox,
+};
 
 /// Calls a model on behalf of a stage.
 #[async_trait]
@@ -33,8 +36,8 @@ pub struct Env<'a> {
     pub timeout: Duration,
     /// The environment of commands; see [`environment`].
     pub environment: &'a BTreeMap<OsString, OsString>,
-    /// Put before the commands that run produced code, such as `["bwrap", …]`; may be empty.
-    pub sandbox: &'a [String],
+    /// What commands may do; those that run produced code have no network unless it says so.
+    pub sandbox: &'a Sandbox,
     /// Where commands report progress.
     pub progress: &'a Progress,
     /// For the stages that need a model.

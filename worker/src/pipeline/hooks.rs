@@ -39,8 +39,7 @@ struct Error<'a> {
 
 impl Hooks {
     pub(super) fn new(spec: &HooksSpec, faults: &mut Vec<String>) -> Self {
-        let mut hooks =
-            |key: &str, specs: &[CommandSpec]| each(&format!("hooks.{key}"), specs, Program::of_spec, faults);
+        let mut hooks = |key: &str, specs: &[CommandSpec]| each(&format!("hooks.{key}"), specs, hook, faults);
         Self {
             before: hooks("before", &spec.before),
             after: hooks("after", &spec.after),
@@ -66,6 +65,13 @@ impl Hooks {
             }
         }
     }
+}
+
+/// Hooks are the operator's own and write where they want.
+fn hook(spec: &CommandSpec) -> Result<Program, Vec<String>> {
+    let mut program = Program::of_spec(spec)?;
+    program.author = None;
+    Ok(program)
 }
 
 async fn run(hooks: &[Program], event: &Event<'_>, env: &Env<'_>) -> Result<(), Failure> {

@@ -1,6 +1,10 @@
 //! Commands of a pipeline: stages, hooks, validators and the tests that are produced.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,10 +15,13 @@ use windlass_shared::{
 };
 
 use super::{Draft, Env, redact, template::Template};
-use crate::executor::{
-    Failure,
-    command::quoted,
-    process::{self, Ended},
+use crate::{
+    executor::{
+        Failure,
+        command::end_of,
+        process::{self, Ended},
+    },
+    sandbox::{self, Author, Policy},
 };
 
 /// Most bytes that a command may write to stdout.
@@ -27,8 +34,10 @@ pub(super) struct Program {
     env: BTreeMap<String, String>,
     timeout: Option<Duration>,
     directory: Directory,
-    /// Whether it runs what a model wrote.
-    pub(super) sandboxed: bool,
+    /// What the program needs, where the configuration names it by its path.
+    folders: Vec<PathBuf>,
+    /// Who wrote what it runs; a hook, which only tells others what happens, is not shut in.
+    pub(super) author: Option<Author>,
 }
 
 impl Program {
@@ -53,7 +62,17 @@ impl Program {
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Self { argv: templates, env: env.clone(), timeout, directory, sandboxed: false })
+        // A name that is made of what a task or a model says gives nobody access.
+        let fixed = argv.first().filter(|name| !name.contains('{'));
+        let folders = fixed.map(|name| sandbox::of_program(name)).unwrap_or_default();
+        Ok(Self {
+            argv: templates,
+            env: env.clone(),
+            timeout,
+            directory,
+            folders,
+            author: Some(Author::Person),
+        })
     }
 
     /// Of a stage or hook, which run in the source folder unless they say otherwise.
@@ -84,10 +103,8 @@ impl Program {
         stdin: &[u8],
         env: &Env<'_>,
     ) -> Result<Ended, Failure> {
-        let sandbox = if self.sandboxed { env.sandbox } else { &[] };
-        let argv: Vec<String> = sandbox.iter().chain(argv).cloned().collect();
         let program = process::Program {
-            argv: &argv,
+            argv,
             env: self.environment(env),
             directory: match self.directory {
                 Directory::Source => env.source.unwrap_or(env.workspace),
@@ -95,6 +112,7 @@ impl Program {
             },
             stdin,
             max_output: MAX_OUTPUT,
+            sandbox: self.policy(env),
         };
         let limit = self.timeout.unwrap_or(env.timeout);
         timeout(limit, process::run(&program, env.progress)).await.unwrap_or_else(|_| {
@@ -104,8 +122,17 @@ impl Program {
         })
     }
 
+    fn policy(&self, env: &Env) -> Option<Policy> {
+        let mut policy = env.sandbox.policy(self.author?, env.workspace, env.source)?;
+        policy.read.extend(self.folders.iter().cloned());
+        Some(policy)
+    }
+
     fn environment(&self, env: &Env) -> BTreeMap<std::ffi::OsString, std::ffi::OsString> {
         let mut variables = env.environment.clone();
+        if self.author.is_some() {
+            env.sandbox.at_home_in(env.workspace, &mut variables);
+        }
         // A repaired file may have the size and the second of the one before it, which is how Python knows what it
         // compiled already.
         variables.insert("PYTHONDONTWRITEBYTECODE".into(), "1".into());
@@ -130,5 +157,6 @@ pub(super) fn ending(ended: &Ended) -> String {
         Some(code) => format!("exit code {code}"),
         None => format!("ended by {}", ended.status),
     };
-    format!("{how}{}", quoted(&redact::clean(&ended.stderr)))
+    let hint = ended.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    format!("{how}{hint}{}", end_of(&redact::clean(&ended.stderr)))
 }

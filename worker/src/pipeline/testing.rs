@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use windlass_shared::{config::pipeline::PipelineSpec, model::ErrorClass};
 
 use super::{Ask, Env, Pipeline, environment};
-use crate::executor::{Failure, Progress};
+use crate::{
+    executor::{Failure, Progress},
+    sandbox::Sandbox,
+};
 
 /// A workspace, a source folder, and a model that says what it was told to.
 pub(super) struct World {
@@ -15,6 +18,7 @@ pub(super) struct World {
     source: tempfile::TempDir,
     environment: BTreeMap<OsString, OsString>,
     progress: Progress,
+    sandbox: Sandbox,
     pub(super) model: Scripted,
 }
 
@@ -48,6 +52,7 @@ impl World {
             workspace: tempfile::tempdir().unwrap(),
             source: tempfile::tempdir().unwrap(),
             environment: environment(&[]),
+            sandbox: Sandbox::default(),
             progress: Progress::none(),
             model: Scripted::default(),
         }
@@ -62,7 +67,7 @@ impl World {
             threshold: None,
             timeout: Duration::from_secs(60),
             environment: &self.environment,
-            sandbox: &[],
+            sandbox: &self.sandbox,
             progress: &self.progress,
             ask: &self.model,
         }

@@ -241,21 +241,6 @@ async fn hooks_are_told_and_can_stop_an_attempt() {
     }
 }
 
-#[tokio::test]
-async fn produced_code_runs_behind_the_sandbox() {
-    let world = World::new();
-    let sandbox = ["env".to_owned(), "BOXED=1".to_owned()];
-    let env = Env { sandbox: &sandbox, ..world.env() };
-    let boxed = pipeline(
-        &json!({"validate": [{"validator": "execution", "argv": ["sh", "-c", "test \"$BOXED\" = 1"]}]}),
-    );
-    assert!(boxed.validate(&Draft::default(), &env).await.unwrap().passed);
-    let own = pipeline(
-        &json!({"validate": [{"validator": "command", "argv": ["sh", "-c", "test -z \"$BOXED\""]}]}),
-    );
-    assert!(own.validate(&Draft::default(), &env).await.unwrap().passed);
-}
-
 #[test]
 fn everything_wrong_is_told_at_the_start() {
     let spec = PipelineSpec::read(&json!({

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 
 use crate::{
-    model::{Micros, NodeId, NodeRecord},
+    model::{Micros, NodeId, NodeRecord, SandboxRecord},
     store::{Result, Store},
 };
 
@@ -42,6 +42,8 @@ pub struct NodeView {
     pub running: Vec<RunningView>,
     pub stale_commits: u64,
     pub labels: BTreeMap<String, String>,
+    /// What it keeps commands from; none of a node from before this was published.
+    pub sandbox: Option<SandboxRecord>,
 }
 
 /// A task that a node runs, as it is printed.
@@ -83,6 +85,7 @@ impl SeenNode {
             running: record.filter(|_| self.alive).map(|r| running(r, now)).unwrap_or_default(),
             stale_commits: record.map_or(0, |r| r.stale_commits),
             labels: record.map(|r| r.labels.clone()).unwrap_or_default(),
+            sandbox: record.and_then(|r| r.sandbox.clone()),
         }
     }
 }

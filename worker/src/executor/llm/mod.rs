@@ -36,6 +36,7 @@ use crate::{
     executor::Next,
     gateway::{Gateway, Ledger, Who},
     pipeline::Pipeline,
+    sandbox::{Host, Sandbox},
 };
 
 /// Reads a payload as far as that needs no provider.
@@ -75,6 +76,7 @@ pub(crate) struct Options {
     pub(crate) source_root: Option<PathBuf>,
     pub(crate) workspace_root: PathBuf,
     pub(crate) env_allow: Vec<String>,
+    pub(crate) sandbox: Sandbox,
     pub(crate) timeout: Duration,
 }
 
@@ -85,8 +87,9 @@ impl LlmExecutor {
         name: &str,
         spec: &TypeSpec,
         config: &Config,
+        host: &Host,
     ) -> Result<Self, Unusable> {
-        let options = Options::read(&gateway, name, spec, config).map_err(Unusable::Faults)?;
+        let options = Options::read(&gateway, name, spec, config, host).map_err(Unusable::Faults)?;
         // The general type is offered anyway, and says what to configure.
         if config.types.keys().any(|declared| declared.as_str() == name)
             && let Some(why) = gateway.none_of(&options.route)
@@ -98,7 +101,13 @@ impl LlmExecutor {
 }
 
 impl Options {
-    fn read(gateway: &Gateway, name: &str, spec: &TypeSpec, config: &Config) -> Result<Self, Vec<String>> {
+    fn read(
+        gateway: &Gateway,
+        name: &str,
+        spec: &TypeSpec,
+        config: &Config,
+        host: &Host,
+    ) -> Result<Self, Vec<String>> {
         let (own, general) = (&spec.llm, &config.llm);
         let mut faults = Vec::new();
         let requirements = match own.requirements.clone().map(serde_json::from_value::<Requirements>) {
@@ -155,6 +164,7 @@ impl Options {
             source_root: general.source_root.clone(),
             workspace_root: config.worker.workspace.clone(),
             env_allow: spec.command.env_allow.clone(),
+            sandbox: Sandbox::new(config.sandbox.for_type(&spec.sandbox), host),
             timeout: spec.timeout.unwrap_or(config.worker.timeout),
         })
     }

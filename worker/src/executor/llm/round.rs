@@ -176,7 +176,7 @@ impl<'a> Rounds<'a> {
             threshold: self.payload.quality_threshold,
             timeout: options.timeout,
             environment,
-            sandbox: &[],
+            sandbox: &options.sandbox,
             progress: &self.job.progress,
             ask: asker,
         }

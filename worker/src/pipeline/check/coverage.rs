@@ -19,7 +19,10 @@ use super::{
     finding::Finding,
     report,
 };
-use crate::executor::{Failure, command::blocking};
+use crate::{
+    executor::{Failure, command::blocking},
+    sandbox::Author,
+};
 
 const DATA: &str = ".windlass-coverage";
 
@@ -46,7 +49,7 @@ impl Coverage {
     pub(super) fn new(spec: &CoverageCheck) -> Result<Self, Vec<String>> {
         let program = |argv: &[String]| {
             let mut program = Program::new(argv, &spec.env, spec.timeout, Directory::Workspace)?;
-            program.sandboxed = true;
+            program.author = Some(Author::Model);
             Ok::<_, Vec<String>>(program)
         };
         let file = |text: &String| {

@@ -21,7 +21,10 @@ use super::{
     finding::Finding,
     text::pattern,
 };
-use crate::executor::{Failure, process::Ended};
+use crate::{
+    executor::{Failure, process::Ended},
+    sandbox::Author,
+};
 
 type Shape = LazyLock<Option<Regex>>;
 
@@ -40,7 +43,7 @@ pub(super) struct Execution {
 impl Execution {
     pub(super) fn new(spec: &ExecutionCheck) -> Result<Self, Vec<String>> {
         let mut program = Program::new(&spec.argv, &spec.env, spec.timeout, Directory::Workspace)?;
-        program.sandboxed = true;
+        program.author = Some(Author::Model);
         let expect = spec
             .expect
             .as_deref()
