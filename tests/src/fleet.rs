@@ -193,6 +193,8 @@ impl Fleet {
         }
         command.env("WINDLASS_CONCURRENCY", self.concurrency.to_string());
         command.env("WINDLASS_WORKSPACE", self.workspaces());
+        // Tests look at the process ids of commands, which mean nothing in a namespace of their own.
+        command.env("WINDLASS_SANDBOX_BUBBLEWRAP", "off");
         // Where tasks write down what they did; unless the test says otherwise.
         command.env("WINDLASS_SANDBOX_WRITE", self.dir());
         if !self.lease.is_empty() {

@@ -163,11 +163,11 @@ fn all_faults_of_a_configuration_are_told_at_once_with_suggestions() {
     let worker = fleet.launch(&[]);
     assert_eq!(fleet.exit_code(worker, secs(10)), 2);
     assert!(fleet.log(worker).contains("namespce") && fleet.log(worker).contains("concurency"));
-    fleet.file("windlass.toml", "[types.t]\nexecutor = \"comand\"\n");
+    std::fs::write(fleet.configuration(), "[types.t]\nexecutor = \"comand\"\n").expect("a file");
     let worker = fleet.launch(&[]);
     assert_eq!(fleet.exit_code(worker, secs(10)), 2);
     assert!(fleet.log(worker).contains("comand"), "{}", fleet.log(worker));
-    fleet.file("windlass.toml", "");
+    std::fs::write(fleet.configuration(), "").expect("a file");
     for (flag, value) in [
         ("--concurrency", "none"),
         ("--queues", "a b"),

@@ -73,7 +73,8 @@ fn what_the_fleet_learned_counts() {
     let fleet = Fleet::start(&FleetOptions { workers: 0, config, ..FleetOptions::default() });
     let model =
         |name: &str| format!("[models.\"mine/{name}\"]\ncontext = 8192\nquality = 0.8\nlatency = \"1s\"\n");
-    fleet.file("models.toml", &[model("good"), model("open"), model("slow")].concat());
+    let models = fleet.configuration().with_file_name("models.toml");
+    std::fs::write(models, [model("good"), model("open"), model("slow")].concat()).expect("a file");
     on_store(&fleet, async |store| {
         let counts = &[];
         for _ in 0..20 {

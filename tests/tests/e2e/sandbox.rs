@@ -96,7 +96,7 @@ fn a_command_reads_and_writes_its_workspace_and_no_secrets() {
 
 #[test]
 fn the_same_within_bubblewrap_where_it_works() {
-    files_are_shut_off(&[]);
+    files_are_shut_off(&[("WINDLASS_SANDBOX_BUBBLEWRAP", "auto")]);
 }
 
 #[test]

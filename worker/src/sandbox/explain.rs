@@ -42,7 +42,10 @@ pub(crate) fn explain(policy: &Policy, status: ExitStatus, stderr: &str) -> Opti
     {
         return Some("it has no network (setting sandbox.network)".to_owned());
     }
-    if policy.enforces(Protection::Files) && says(&["ermission denied", "EACCES", "Read-only file system"]) {
+    // Within bubblewrap, what is not listed is not even there.
+    let shut = ["ermission denied", "EACCES", "Read-only file system"];
+    let absent = policy.bubblewrap.is_some() && says(&["No such file or directory"]);
+    if policy.enforces(Protection::Files) && (absent || says(&shut)) {
         return Some(
             "the sandbox shuts off what is not listed in the settings sandbox.read and sandbox.write"
                 .to_owned(),

@@ -95,11 +95,13 @@ pub(super) fn readable() -> Vec<PathBuf> {
     all
 }
 
-/// For a program that the operator names by its whole path: its folder and its libraries.
+/// For a program that the operator names by its whole path: its folder and its libraries, and those of what it links to.
 pub(crate) fn of_program(program: &str) -> Vec<PathBuf> {
-    let folder = Path::new(program).parent().filter(|folder| folder.is_absolute());
     let home = env::var_os("HOME").map(PathBuf::from);
-    folder.map(|folder| of_search_folder(folder, home.as_deref())).unwrap_or_default()
+    let named = Path::new(program);
+    let places = [Some(named.to_owned()), named.canonicalize().ok()].into_iter().flatten();
+    let folders = places.filter_map(|place| place.parent().filter(|f| f.is_absolute()).map(Path::to_owned));
+    folders.flat_map(|folder| of_search_folder(&folder, home.as_deref())).collect()
 }
 
 fn of_search_folder(folder: &Path, home: Option<&Path>) -> Vec<PathBuf> {
