@@ -136,7 +136,7 @@ impl Config {
         let files = private_files(file.as_ref(), &env);
         let types = file.map(|file| types::read(&file, who, &mut faults)).unwrap_or_default();
         if faults.is_empty() {
-            Ok(Self { providers, budgets, types, warnings, files, ..Self::from_values(values) })
+            Ok(Self { files, providers, budgets, types, warnings, ..Self::from_values(values) })
         } else {
             Err(ConfigFaults(faults))
         }
