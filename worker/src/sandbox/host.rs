@@ -54,7 +54,7 @@ impl Host {
             return host;
         }
         host.try_out(settings).await;
-        host.record.mode = settings.mode.name().to_owned();
+        settings.mode.name().clone_into(&mut host.record.mode);
         // Isolation is an extra that few hosts have; whoever needs it requires it.
         let missing = host.record.missing.iter().filter(|(name, _)| *name != Protection::Isolation.name());
         for (protection, why) in missing {
