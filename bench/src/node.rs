@@ -26,5 +26,6 @@ pub fn record(task_type: &str, started_at: Micros) -> Result<NodeRecord> {
         stale_commits: 0,
         sandbox: None,
         labels: BTreeMap::new(),
+        keys: Vec::new(),
     })
 }

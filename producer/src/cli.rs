@@ -2,8 +2,10 @@
 #![allow(rustdoc::bare_urls, clippy::doc_markdown, reason = "doc comments here are the help texts")]
 
 mod budgets;
+mod keys;
 mod metrics;
 mod models;
+mod objects;
 mod review;
 mod write;
 
@@ -14,8 +16,10 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     budgets::{BudgetSet, Budgets, BudgetsCommand, OnLimit, Window},
+    keys::{Keys, KeysCommand},
     metrics::{By, Metrics},
     models::{Models, ModelsCommand, ModelsList, ModelsReset, Select},
+    objects::{Objects, ObjectsCommand},
     review::{Decide, Edit, Review, ReviewCommand, Signature},
     write::LayDown,
 };
@@ -147,6 +151,16 @@ pub(crate) enum Command {
         after_help = "Examples:\n  windlass review list\n  windlass review show default/k1\n  windlass review approve default/k1 --note 'good enough'"
     )]
     Review(Review),
+    /// Make keys that seal payloads and results, so that Redis never sees them; or show which ones are here
+    #[command(
+        after_help = "Examples:\n  windlass keys generate\n  windlass keys list\n\nHow sealing works, and how keys are changed: docs/payloads.md"
+    )]
+    Keys(Keys),
+    /// Delete large payloads and results from the object store when their tasks are gone
+    #[command(
+        after_help = "Example:\n  windlass objects sweep --delete\n\nWhat goes there, and when: docs/payloads.md"
+    )]
+    Objects(Objects),
     /// Check Redis and the fleet
     #[command(
         after_help = "Examples:\n  windlass doctor\n  windlass doctor --verify      prove that each task is in exactly one place"

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use windlass_shared::{config::ConfigFaults, model::name::InvalidName, store::StoreError};
+use windlass_shared::{
+    config::ConfigFaults, model::name::InvalidName, objects::ObjectsError, store::StoreError,
+};
 
 /// Why a command did not do all it was asked.
 #[derive(Debug)]
@@ -65,8 +67,15 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Impossible(why) => Self::Refused(why),
+            StoreError::Objects(why) => Self::NotDone(why),
             error => Self::Redis(error),
         }
+    }
+}
+
+impl From<ObjectsError> for Failure {
+    fn from(error: ObjectsError) -> Self {
+        Self::NotDone(error.to_string())
     }
 }
 

@@ -8,6 +8,7 @@ pub mod old_redis;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod s3;
 pub mod sentinel;
 pub mod stand_in;
 pub mod tls;

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 use windlass_shared::{
-    model::{ErrorClass, TaskRecord, TypeName},
+    model::{ErrorClass, NodeRecord, TaskRecord, TypeName, Why},
     store::Settle,
 };
 
@@ -19,35 +19,60 @@ use crate::{
     running::Cause,
 };
 
+mod objects;
+
 /// Runs the attempt to its end. What it gives is told to Redis; `None` if the lease was lost on the way.
 pub(crate) async fn run(
     node: Arc<Node>,
     mut task: TaskRecord,
     progress: Progress,
-    stopped: oneshot::Receiver<Cause>,
+    mut stopped: oneshot::Receiver<Cause>,
 ) -> Option<Settle> {
     let span = tracing::info_span!("attempt", task = %task.reference, r#type = %task.task_type, attempt = task.attempt);
     async move {
         let known = node.catalog.get(&task.task_type);
-        let outcome = match (decode(&mut task, progress), known) {
-            (Err(failure), _) => Outcome::Failed(failure),
-            (Ok(_), None) => unknown_type(&node, &task).await,
-            (Ok(job), Some(known)) => execute(&job, known, known.timeout(&task), stopped).await,
+        let outcome = match objects::fetch(&node, &mut task, &mut stopped).await {
+            Some(outcome) => outcome,
+            None => match (decode(&mut task, progress), known) {
+                (Err(Unfit::Failed(failure)), _) => Outcome::Failed(failure),
+                (Err(Unfit::NoKey(key)), _) => missing_key(&node, &task, key).await,
+                (Ok(_), None) => unknown_type(&node, &task).await,
+                (Ok(job), Some(known)) => execute(&job, known, known.timeout(&task), &mut stopped).await,
+            },
         };
-        log(&task, &outcome);
+        // Told to stop already, it cannot be told again.
+        let stopped = (!matches!(outcome, Outcome::Stopped(..))).then_some(stopped);
+        log(&node, &task, &outcome);
         let failed = matches!(outcome, Outcome::Failed(_));
         let policy = known.filter(|_| failed).map(|known| known.policy(&task)).unwrap_or_default();
-        decide(&task, &policy, outcome, node.limits.max_result, fastrand::f64())
+        let settle = decide(&task, &policy, outcome, node.limits.max_result, fastrand::f64())?;
+        objects::put_away(&node, &task.reference, settle, stopped).await
     }
     .instrument(span)
     .await
 }
 
+/// Why a task cannot be run here.
+enum Unfit {
+    Failed(Failure),
+    /// It is sealed with a key that this node does not hold.
+    NoKey(String),
+}
+
+/// What an executor is given of a task.
+const GIVEN: [&str; 3] = ["payload", "ledger", "metadata"];
+
 /// The record as an executor sees it, or why it cannot be read. Takes the payload out of it.
-fn decode(task: &mut TaskRecord, progress: Progress) -> Result<Job, Failure> {
-    let bad = |why: String| Failure::new(ErrorClass::Undecodable, why);
+fn decode(task: &mut TaskRecord, progress: Progress) -> Result<Job, Unfit> {
+    let bad = |why: String| Unfit::Failed(Failure::new(ErrorClass::Undecodable, why));
     if let Some(fault) = &task.fault {
         return Err(bad(fault.clone()));
+    }
+    if let Some(unread) = task.unread.iter().find(|unread| GIVEN.contains(&unread.field)) {
+        return Err(match &unread.why {
+            Why::NoKey(key) => Unfit::NoKey(key.clone()),
+            why => bad(format!("its {} cannot be used: {why}", unread.field)),
+        });
     }
     let payload = RawValue::from_string(std::mem::take(&mut task.payload))
         .map_err(|error| bad(format!("its payload is not JSON: {error}")))?;
@@ -70,7 +95,12 @@ fn decode(task: &mut TaskRecord, progress: Progress) -> Result<Job, Failure> {
 
 /// Ends with the executor, its time-out, its panic, or a word from outside. Whatever ends it drops the executor's
 /// future, which stops what it started.
-async fn execute(job: &Job, known: &Known, timeout: Duration, stopped: oneshot::Receiver<Cause>) -> Outcome {
+async fn execute(
+    job: &Job,
+    known: &Known,
+    timeout: Duration,
+    stopped: &mut oneshot::Receiver<Cause>,
+) -> Outcome {
     let mut guarded = pin!(AssertUnwindSafe(known.executor.execute(job)).catch_unwind());
     tokio::select! {
         biased;
@@ -104,25 +134,34 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 /// How long a task of an unknown type is handed on before anyone may give it up.
 const UNKNOWN_TYPE_LIMIT: Duration = Duration::from_secs(60);
 
-/// Given up only when it was handed on for a minute and no live node of its queue knows the type.
-async fn unknown_type(node: &Node, task: &TaskRecord) -> Outcome {
+/// Given up only when it was handed on for a minute and no live node of its queue can take it.
+async fn given_up(node: &Node, task: &TaskRecord, can_take: impl Fn(&NodeRecord) -> bool) -> bool {
     let known_for = task.unknown_since.zip(task.started_at).map(|(since, now)| now.since(since));
     if known_for.is_none_or(|time| time < UNKNOWN_TYPE_LIMIT) {
-        return Outcome::UnknownType { given_up: false };
+        return false;
     }
-    let given_up = match node.store.nodes().await {
-        Ok((nodes, _)) => !nodes.iter().filter(|n| n.alive).filter_map(|n| n.record.as_ref()).any(|record| {
-            record.queues.contains_key(&task.reference.queue)
-                && record.types.iter().any(|name| name.as_str() == task.task_type)
-        }),
-        Err(_) => false,
-    };
-    Outcome::UnknownType { given_up }
+    let Ok((nodes, _)) = node.store.nodes().await else { return false };
+    let mut live = nodes.iter().filter(|node| node.alive).filter_map(|node| node.record.as_ref());
+    !live.any(|record| record.queues.contains_key(&task.reference.queue) && can_take(record))
 }
 
-fn log(task: &TaskRecord, outcome: &Outcome) {
+async fn unknown_type(node: &Node, task: &TaskRecord) -> Outcome {
+    let knows = |record: &NodeRecord| record.types.iter().any(|name| name.as_str() == task.task_type);
+    Outcome::UnknownType { given_up: given_up(node, task, knows).await }
+}
+
+async fn missing_key(node: &Node, task: &TaskRecord, key: String) -> Outcome {
+    let given_up = given_up(node, task, |record| record.keys.contains(&key)).await;
+    Outcome::MissingKey { key, given_up }
+}
+
+fn log(node: &Node, task: &TaskRecord, outcome: &Outcome) {
     match outcome {
         Outcome::Done(_) => tracing::debug!("the attempt succeeded"),
+        // The message may quote what is sealed.
+        Outcome::Failed(failure) if node.store.payloads().seals() => {
+            tracing::warn!(class = %failure.class, retries = task.retries, "the attempt failed; why is sealed with the task");
+        }
         Outcome::Failed(failure) => {
             tracing::warn!(class = %failure.class, error = %failure.message, retries = task.retries, "the attempt failed");
         }
@@ -131,6 +170,9 @@ fn log(task: &TaskRecord, outcome: &Outcome) {
                 given_up,
                 "this node does not know the task's type; is it declared in the configuration?"
             );
+        }
+        Outcome::MissingKey { key, given_up } => {
+            tracing::warn!(%key, given_up, "this node does not hold the key that the task is sealed with (setting sealing.keys)");
         }
         Outcome::Stopped(cause, _) => tracing::info!(?cause, "the attempt was stopped"),
     }

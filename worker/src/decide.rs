@@ -28,12 +28,19 @@ pub(crate) enum Outcome {
         /// Nobody knew it for a minute, and no live node does.
         given_up: bool,
     },
+    /// This node does not hold the key that the task is sealed with; `given_up` if nobody seems to.
+    MissingKey {
+        /// The key's id.
+        key: String,
+        /// Nobody held it for a minute, and no live node does.
+        given_up: bool,
+    },
     /// It was stopped from outside; with what the next attempt must know.
     Stopped(Cause, String),
 }
 
-/// A task whose type a node does not know is handed back for this long, so that another can take it.
-pub(crate) const UNKNOWN_TYPE_PAUSE: Duration = Duration::from_secs(5);
+/// A task whose type a node does not know, or whose key it does not hold, is handed back for this long, so that another can take it.
+pub(crate) const FOR_OTHERS_PAUSE: Duration = Duration::from_secs(5);
 
 /// What is told to Redis; `None` if the lease is lost, since whatever we said would be refused.
 pub(crate) fn decide(
@@ -58,7 +65,7 @@ pub(crate) fn decide(
     match outcome {
         Outcome::Done(result) if result.get().len() > max_result => {
             let message = format!(
-                "the result has {} bytes, at most {max_result} are allowed (setting worker.max_result)",
+                "the result has {} bytes, at most {max_result} are allowed (settings worker.max_result, claim_check)",
                 result.get().len()
             );
             settle(
@@ -95,7 +102,22 @@ pub(crate) fn decide(
             }
         }
         Outcome::UnknownType { given_up: false } => {
-            settle(State::Scheduled, Reason::UnknownType, UNKNOWN_TYPE_PAUSE, None, String::new())
+            settle(State::Scheduled, Reason::UnknownType, FOR_OTHERS_PAUSE, None, String::new())
+        }
+        Outcome::MissingKey { given_up: false, .. } => {
+            settle(State::Scheduled, Reason::MissingKey, FOR_OTHERS_PAUSE, None, String::new())
+        }
+        Outcome::MissingKey { given_up: true, key } => {
+            let message = format!(
+                "it is sealed with key {key}, which no live node holds: give it to the workers (setting sealing.keys), then `windlass retry`"
+            );
+            settle(
+                State::Failed,
+                Reason::Failed,
+                none,
+                Some((ErrorClass::Undecodable, message)),
+                String::new(),
+            )
         }
         Outcome::UnknownType { given_up: true } => {
             let message = format!(
@@ -152,6 +174,7 @@ mod tests {
         let failed = |class| Outcome::Failed(Failure::new(class, "x"));
         let permanent = Outcome::Failed(Failure::new(ErrorClass::ExitCode, "x").permanent());
         let then = |next| Outcome::Failed(Failure { next, ..Failure::new(ErrorClass::RateLimit, "x") });
+        let missing_key = |given_up| Outcome::MissingKey { key: "k1".into(), given_up };
         let wait = |budget| then(Next::Wait { wait: Duration::from_secs(9), budget });
         for (outcome, expected) in [
             (Outcome::Done(raw("1")), Some((State::Completed, Reason::Completed))),
@@ -164,6 +187,8 @@ mod tests {
             (then(Next::Escalate("{}".into())), Some((State::Blocked, Reason::Escalated))),
             (Outcome::UnknownType { given_up: false }, Some((State::Scheduled, Reason::UnknownType))),
             (Outcome::UnknownType { given_up: true }, Some((State::Failed, Reason::Failed))),
+            (missing_key(false), Some((State::Scheduled, Reason::MissingKey))),
+            (missing_key(true), Some((State::Failed, Reason::Failed))),
             (Outcome::Stopped(Cause::Cancelled, String::new()), Some((State::Cancelled, Reason::Cancelled))),
             (Outcome::Stopped(Cause::HandBack, String::new()), Some((State::Pending, Reason::Interrupted))),
             (Outcome::Stopped(Cause::Lost, String::new()), None),

@@ -159,6 +159,7 @@ impl Node {
             stale_commits: self.stale_commits.load(Ordering::Relaxed),
             labels: self.labels.clone(),
             sandbox: Some(self.sandbox.clone()),
+            keys: self.store.payloads().key_ids(),
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use windlass_shared::config::PipelineSpec;
 use windlass_worker::{
+    Sandbox,
     executor::{Failure, Progress},
     pipeline::{Ask, Draft, Env, Pipeline},
 };
@@ -22,6 +23,7 @@ pub(super) struct World {
     folder: tempfile::TempDir,
     environment: BTreeMap<OsString, OsString>,
     progress: Progress,
+    sandbox: Sandbox,
     pub(super) model: Says,
 }
 
@@ -42,6 +44,7 @@ impl World {
             environment: BTreeMap::new(),
             progress: Progress::none(),
             model: Says(Mutex::default()),
+            sandbox: Sandbox::default(),
         }
     }
 
@@ -54,7 +57,8 @@ impl World {
             threshold: None,
             timeout: Duration::from_secs(5),
             environment: &self.environment,
-            sandbox: &[],
+            sandbox: &self.sandbox,
+            seals: false,
             progress: &self.progress,
             ask: &self.model,
         }

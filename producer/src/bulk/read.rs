@@ -163,7 +163,7 @@ impl Reader {
             return Err(reject(
                 "too_large",
                 format!(
-                    "the line is longer than {} bytes (setting submit.max_payload)",
+                    "the line is longer than {} bytes (settings submit.max_payload, claim_check)",
                     self.max_payload + BESIDES_PAYLOAD
                 ),
             ));

@@ -1,6 +1,7 @@
 //! `doctor`: is Redis fit for tasks, is the fleet alive, is the data sound.
 
 mod llm;
+mod sealing;
 
 use std::{collections::BTreeMap, future::Future, time::Instant};
 
@@ -55,6 +56,8 @@ pub(crate) async fn run(context: &Context, verify: bool) -> Done {
     let (nodes, _) = store.nodes().await?;
     checks.extend(fleet(&store, &nodes).await?);
     checks.extend(llm::checks(context, &store, &nodes).await?);
+    checks.extend(object_store(&store).await);
+    checks.extend(sealing::checks(context, &store, &nodes).await?);
     if verify {
         checks.extend(audit(&store).await?);
     }
@@ -116,6 +119,14 @@ fn server(context: &Context, facts: &ServerFacts) -> Vec<Check> {
         }
     }
     checks
+}
+
+/// Asks for an object that nobody wrote.
+async fn object_store(store: &Store) -> Option<Check> {
+    Some(match store.objects()?.get("doctor", 0).await {
+        Ok(_) => check("object store", Status::Ok, "it answers"),
+        Err(error) => check("object store", Status::Fail, error.to_string()),
+    })
 }
 
 /// How long each of ten round trips takes; the median, in milliseconds.

@@ -3,9 +3,11 @@
 mod budgets;
 mod doctor;
 mod events;
+mod keys;
 mod metrics;
 mod models;
 mod nodes;
+mod objects;
 mod operate;
 mod queues;
 mod results;
@@ -27,7 +29,7 @@ use clap::CommandFactory;
 use windlass_shared::config::{Who, reference_markdown};
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{self, Cli, Command, KeysCommand},
     context::Context,
     dev,
     exit::{Done, Failure},
@@ -42,6 +44,7 @@ pub(crate) async fn run(cli: Cli) -> Done {
         Command::Man => return man(),
         Command::Reference { page } => return reference(&page),
         Command::Scripted(args) => return scripted::run(args).await,
+        Command::Keys(cli::Keys { command: KeysCommand::Generate { id } }) => return keys::generate(id),
         Command::DieWithParent { parent, argv } => return Err(dev::child::die_with_parent(parent, &argv)),
         _ => {}
     }
@@ -74,6 +77,8 @@ pub(crate) async fn run(cli: Cli) -> Done {
         Command::Review(args) => review::run(&context, args).await,
         Command::Doctor(args) => doctor::run(&context, args.verify).await,
         Command::Dev(args) => dev::run(&context, &cli.global, args).await,
+        Command::Objects(args) => objects::run(&context, args.command).await,
+        Command::Keys(_) => keys::list(&context),
         Command::Config => config(&context),
         Command::Completions { .. }
         | Command::Man

@@ -10,7 +10,7 @@ use windlass_shared::{
     },
 };
 
-use super::{tasks, wait};
+use super::{keys, tasks, wait};
 use crate::{
     cli,
     context::Context,
@@ -167,12 +167,11 @@ impl<'a> Reader<'a> {
     async fn print(&mut self, references: &[TaskRef]) -> Done {
         for page in references.chunks(200) {
             let found = patiently(async || self.store.tasks(page).await).await?;
-            let wanted: Vec<TaskView> = found
-                .into_iter()
-                .flatten()
-                .filter(|task| self.wanted(task))
-                .map(|task| task.view())
-                .collect();
+            let mut wanted: Vec<TaskRecord> =
+                found.into_iter().flatten().filter(|task| self.wanted(task)).collect();
+            keys::fetch(&self.store, wanted.iter_mut()).await;
+            keys::hint(wanted.iter());
+            let wanted: Vec<TaskView> = wanted.iter().map(TaskRecord::view).collect();
             if let Some(writer) = &mut self.writer {
                 wanted.iter().try_for_each(|task| writer.add(task))?;
             }

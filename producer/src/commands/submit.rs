@@ -63,7 +63,7 @@ fn task(context: &Context, args: &cli::Submit) -> Done<NewTask> {
     let (payload, most) = (payload(args)?, context.config.submit.max_payload);
     if payload.get().len() > most {
         return Err(Failure::Refused(format!(
-            "payload: it has {} bytes, at most {most} are allowed (setting submit.max_payload)",
+            "payload: it has {} bytes, at most {most} are allowed (settings submit.max_payload, claim_check)",
             payload.get().len()
         )));
     }

@@ -5,6 +5,7 @@ use windlass_shared::{
     store::Store,
 };
 
+use super::keys;
 use crate::{
     cli,
     context::Context,
@@ -58,9 +59,11 @@ pub(crate) fn print(format: Format, one: bool, tasks: &[TaskView]) -> Done {
 pub(crate) async fn status(context: &Context, ids: &[String]) -> Done {
     let references = context.references(ids)?;
     let store = context.store().await?;
-    let found = store.tasks(&references).await?;
+    let mut found = store.tasks(&references).await?;
+    keys::fetch(&store, found.iter_mut().flatten()).await;
     let tasks: Vec<TaskView> = found.iter().flatten().map(windlass_shared::model::TaskRecord::view).collect();
     print(context.format.unwrap_or(Format::Table), ids.len() == 1, &tasks)?;
+    keys::hint(found.iter().flatten());
     let unknown: Vec<String> = references
         .iter()
         .zip(&found)
@@ -115,6 +118,7 @@ async fn collect(
     tasks: &mut Vec<TaskView>,
 ) -> Done {
     let page = store.queue(queue).await?.list(state, room, cursor).await?;
+    keys::hint(page.tasks.iter());
     tasks.extend(page.tasks.iter().map(windlass_shared::model::TaskRecord::view));
     if let Some(cursor) = page.cursor {
         say!("more: windlass tasks --queue {queue} --state {state} --cursor {cursor}");

@@ -7,7 +7,7 @@ use windlass_shared::{
     store::{Store, inspect::BatchCounts},
 };
 
-use super::{results, tasks};
+use super::{keys, results, tasks};
 use crate::{
     cli,
     context::Context,
@@ -52,8 +52,9 @@ pub(crate) async fn tasks(store: &Store, references: &[TaskRef]) -> Done<Vec<Opt
     let mut pause = Pause::new();
     let mut told = HashSet::new();
     loop {
-        let found = patiently(async || store.tasks(references).await).await?;
+        let mut found = patiently(async || store.tasks(references).await).await?;
         if found.iter().all(|task| task.as_ref().is_none_or(|task| task.state.is_some_and(State::is_final))) {
+            keys::fetch(store, found.iter_mut().flatten()).await;
             return Ok(found);
         }
         for task in found.iter().flatten().filter(|task| task.reason == Reason::Escalated.as_str()) {
@@ -69,6 +70,7 @@ pub(crate) async fn tasks(store: &Store, references: &[TaskRef]) -> Done<Vec<Opt
 pub(crate) fn report(context: &Context, references: &[TaskRef], found: &[Option<TaskRecord>]) -> Done {
     let views: Vec<_> = found.iter().flatten().map(TaskRecord::view).collect();
     tasks::print(context.format.unwrap_or(Format::Table), references.len() == 1, &views)?;
+    keys::hint(found.iter().flatten());
     let unknown: Vec<String> =
         references.iter().zip(found).filter(|(_, task)| task.is_none()).map(|(r, _)| r.to_string()).collect();
     if !unknown.is_empty() {

@@ -87,7 +87,7 @@ pub(super) fn near_misses(env: &BTreeMap<String, String>) -> Vec<String> {
 /// Secrets of the file that a variable of another tool replaces, which the environment may hold by chance.
 pub(super) fn replaced_secrets(values: &Values, entries: &[Entry]) -> Vec<String> {
     let replaced = |entry: &&Entry| {
-        matches!(entry.setting.kind, Kind::Secret)
+        entry.setting.kind.is_secret()
             && !entry.origin.starts_with(PREFIX)
             && !matches!(values.given(entry.setting.key).value, Value::Unset)
     };

@@ -278,7 +278,7 @@ impl Scope<'_> {
 fn text_of(kind: Kind, value: &Toml) -> Result<String, String> {
     match (kind, value) {
         (Kind::Table, Toml::Table(_)) => to_json(value).map(|json| json.to_string()),
-        (kind, Toml::Array(items)) if kind.is_list() => items
+        (kind, Toml::Array(items)) if kind.is_list() || matches!(kind, Kind::KeyRing) => items
             .iter()
             .map(|item| scalar(kind, item))
             .collect::<Result<Vec<_>, _>>()

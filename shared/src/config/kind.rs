@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
-use crate::model::time::parse_duration;
+use crate::{model::time::parse_duration, sealing::KeyRing};
 
 use super::{
     fault::all,
@@ -40,6 +40,8 @@ pub enum Kind {
     HttpUrl,
     /// A key or a password, by value or (`_file`, `_FILE`) by the file that holds it.
     Secret,
+    /// Keys that seal and open; the same ways.
+    KeyRing,
     /// Queues with weights: `default,other=3`.
     Queues,
     /// Labels: `zone=a,pod=b`.
@@ -70,6 +72,11 @@ impl Kind {
         matches!(self, Self::Queues | Self::Labels | Self::Classes)
     }
 
+    /// Whether it may be given by the file that holds it, and is never shown.
+    pub(super) fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::KeyRing)
+    }
+
     /// Reads a text that is not empty, or says what is allowed.
     pub(super) fn read(self, text: &str) -> Result<Value, String> {
         let text = text.trim();
@@ -85,6 +92,7 @@ impl Kind {
             Self::RedisUrl => check_redis_url(text).map(|()| Value::Url(Url::new(text))),
             Self::HttpUrl => check_http_url(text).map(|()| Value::Text(owned())),
             Self::Secret => secret(text).map(Value::Secret),
+            Self::KeyRing => KeyRing::parse(text).map(Value::KeyRing),
             Self::Queues => list::queues(text).map(Value::Queues),
             Self::Labels => list::labels(text).map(Value::Labels),
             Self::List(_, check) => {
@@ -135,6 +143,9 @@ impl Kind {
             Self::RedisUrl => "a URL such as redis://HOST:PORT or rediss://HOST:PORT".into(),
             Self::HttpUrl => "a URL such as https://HOST/PATH".into(),
             Self::Secret => "a key or password".into(),
+            Self::KeyRing => {
+                "keys as `windlass keys generate` makes them, separated by commas or line breaks".into()
+            }
             Self::Queues => "queues with weights from 1 to 100, such as default,other=3".into(),
             Self::Labels => "labels such as zone=a,pod=b".into(),
             Self::Codes => "exit codes from 0 to 255, such as 0,75".into(),

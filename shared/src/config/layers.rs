@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, fs, path::Path};
 use super::{
     kind::Kind,
     redact::{HIDDEN, redact_url},
-    secret::Secret,
     setting::{Setting, Who},
     value::{FromValue, Value},
 };
@@ -31,6 +30,7 @@ pub(super) struct Given {
     pub(super) shown: String,
     pub(super) origin: String,
     place: String,
+    kind: Kind,
     who: Who,
 }
 
@@ -48,7 +48,8 @@ impl Values {
                 .and_then(|text| setting.read(text).ok());
             let (value, shown) = (value.unwrap_or(Value::Unset), setting.default.to_owned());
             let origin = "default".to_owned();
-            (setting.key, Given { value, shown, place: origin.clone(), origin, who: setting.who })
+            let (kind, who) = (setting.kind, setting.who);
+            (setting.key, Given { value, shown, place: origin.clone(), origin, kind, who })
         };
         Self(table.iter().map(default).collect())
     }
@@ -65,7 +66,8 @@ impl Values {
         match value {
             Ok(value) => {
                 let shown = shown(setting.kind, &text);
-                self.0.insert(setting.key, Given { value, shown, origin, place, who: setting.who });
+                let (kind, who) = (setting.kind, setting.who);
+                self.0.insert(setting.key, Given { value, shown, origin, place, kind, who });
             }
             Err(why) => faults.push(format!("{place}: {why}")),
         }
@@ -75,9 +77,9 @@ impl Values {
     pub(super) fn read_secrets(&mut self, program: Who, faults: &mut Vec<String>) {
         for given in self.0.values_mut() {
             let Value::SecretFile(path) = &given.value else { continue };
-            given.value = match given.who.concerns(program).then(|| read_secret(path)) {
+            given.value = match given.who.concerns(program).then(|| read_secret(given.kind, path)) {
                 None => Value::Unset,
-                Some(Ok(secret)) => Value::Secret(secret),
+                Some(Ok(secret)) => secret,
                 Some(Err(why)) => {
                     faults.push(format!("{}: {why}", given.place));
                     Value::Unset
@@ -109,17 +111,17 @@ impl Values {
 fn shown(kind: Kind, text: &str) -> String {
     match kind {
         _ if text.is_empty() => String::new(),
-        Kind::Secret => HIDDEN.to_owned(),
+        kind if kind.is_secret() => HIDDEN.to_owned(),
         Kind::RedisUrl | Kind::HttpUrl => redact_url(text),
         _ => text.to_owned(),
     }
 }
 
-fn read_secret(path: &Path) -> Result<Secret, String> {
+fn read_secret(kind: Kind, path: &Path) -> Result<Value, String> {
     let text = fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
-    match Kind::Secret.read(&text) {
-        Ok(Value::Secret(secret)) if !secret.expose().is_empty() => Ok(secret),
-        Ok(_) => Err(format!("{} is empty", path.display())),
+    match kind.read(&text) {
+        Ok(_) if text.trim().is_empty() => Err(format!("{} is empty", path.display())),
+        Ok(secret) => Ok(secret),
         Err(why) => Err(format!("{}: {why}", path.display())),
     }
 }

@@ -48,7 +48,10 @@ pub use self::{
     reference::reference_markdown,
     sandbox::{SandboxMode, SandboxOfType, SandboxSettings},
     secret::{Secret, Url},
-    sections::{HttpSettings, LogSettings, RedisSettings, SubmitSettings, WorkerSettings},
+    sections::{
+        ClaimCheckSettings, HttpSettings, LogSettings, RedisSettings, SealingSettings, SubmitSettings,
+        WorkerSettings,
+    },
     setting::{Setting, Who},
     settings::SETTINGS,
     sources::{Flag, Sources},
@@ -65,6 +68,10 @@ const IMPLIED_BASE_URLS: [(&str, &str); 2] =
 pub struct Config {
     /// How Redis is reached.
     pub redis: RedisSettings,
+    /// What is encrypted before it reaches Redis.
+    pub sealing: SealingSettings,
+    /// What is kept in an object store instead of Redis.
+    pub claim_check: ClaimCheckSettings,
     /// First part of every key in Redis.
     pub namespace: Namespace,
     /// What is logged, and how.
@@ -135,8 +142,9 @@ impl Config {
         let budgets = providers::read_budgets(file.as_ref(), who, &mut faults);
         let files = private_files(file.as_ref(), &env);
         let types = file.map(|file| types::read(&file, who, &mut faults)).unwrap_or_default();
+        let sealing = SealingSettings::from_values(&values, &mut faults);
         if faults.is_empty() {
-            Ok(Self { files, providers, budgets, types, warnings, ..Self::from_values(values) })
+            Ok(Self { sealing, files, providers, budgets, types, warnings, ..Self::from_values(values) })
         } else {
             Err(ConfigFaults(faults))
         }
@@ -145,6 +153,8 @@ impl Config {
     fn from_values(values: Values) -> Self {
         Self {
             redis: RedisSettings::from_values(&values),
+            sealing: SealingSettings::default(),
+            claim_check: ClaimCheckSettings::from_values(&values),
             namespace: values.get("namespace"),
             log: LogSettings::from_values(&values),
             submit: SubmitSettings::from_values(&values),

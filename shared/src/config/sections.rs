@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use crate::{
     logging::Format,
     model::{Durability, QueueName},
+    sealing::KeyRing,
 };
 
 use super::{
@@ -39,6 +40,36 @@ pub struct RedisSettings {
     pub response_timeout: Duration,
 }
 
+/// `sealing.*`: what is encrypted.
+#[derive(Debug, Clone, Default)]
+pub struct SealingSettings {
+    /// The keys; none: nothing is sealed.
+    pub keys: Option<KeyRing>,
+    /// Tasks that are not sealed are refused.
+    pub required: bool,
+}
+
+/// `claim_check.*`: what is kept in an object store.
+#[derive(Debug, Clone, Default)]
+pub struct ClaimCheckSettings {
+    /// `file:///PATH` or `s3://BUCKET/PREFIX`; none: everything is in Redis.
+    pub url: Option<String>,
+    /// Texts of more bytes go there.
+    pub above: usize,
+    /// Largest payload and result in bytes.
+    pub max: usize,
+    /// The service, where it is not AWS's own.
+    pub endpoint: Option<String>,
+    /// The region.
+    pub region: String,
+    /// With `secret_access_key`; unless both are given, AWS's usual places are looked at.
+    pub access_key_id: Option<Secret>,
+    /// Its key.
+    pub secret_access_key: Option<Secret>,
+    /// Of temporary keys.
+    pub session_token: Option<Secret>,
+}
+
 /// `log.*`: what is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
@@ -53,7 +84,7 @@ pub struct LogSettings {
 pub struct SubmitSettings {
     /// The queue, where neither the submission nor the type names one.
     pub queue: QueueName,
-    /// Largest payload in bytes.
+    /// Largest payload in bytes, with the object store taken into account.
     pub max_payload: usize,
 }
 
@@ -74,7 +105,7 @@ pub struct WorkerSettings {
     pub admin: Option<SocketAddr>,
     /// Where each attempt gets a folder of its own.
     pub workspace: PathBuf,
-    /// Largest result in bytes.
+    /// Largest result in bytes, with the object store taken into account.
     pub max_result: usize,
     /// A task whose node was lost this often fails.
     pub max_crashes: u32,
@@ -107,6 +138,48 @@ impl RedisSettings {
     }
 }
 
+impl SealingSettings {
+    pub(super) fn from_values(values: &Values, faults: &mut Vec<String>) -> Self {
+        let keys: Option<KeyRing> = values.get("sealing.keys");
+        let (id, required): (Option<String>, bool) =
+            (values.get("sealing.key"), values.get("sealing.required"));
+        if required && keys.is_none() {
+            faults.push("sealing.required: there is no key: give some as sealing.keys".into());
+        }
+        let keys = match (keys, id) {
+            (Some(keys), Some(id)) => {
+                keys.sealing_with(&id).map_err(|why| faults.push(format!("sealing.key: {why}"))).ok()
+            }
+            (None, Some(_)) => {
+                faults.push("sealing.key: there is no key: give some as sealing.keys".into());
+                None
+            }
+            (keys, None) => keys,
+        };
+        Self { keys, required }
+    }
+}
+
+impl ClaimCheckSettings {
+    pub(super) fn from_values(values: &Values) -> Self {
+        Self {
+            url: values.get("claim_check.url"),
+            above: values.get("claim_check.above"),
+            max: values.get("claim_check.max"),
+            endpoint: values.get("claim_check.endpoint"),
+            region: values.get("claim_check.region"),
+            access_key_id: values.get("claim_check.access_key_id"),
+            secret_access_key: values.get("claim_check.secret_access_key"),
+            session_token: values.get("claim_check.session_token"),
+        }
+    }
+
+    /// The larger one of a limit and what is allowed with an object store.
+    fn limit(&self, limit: usize) -> usize {
+        if self.url.is_some() { limit.max(self.max) } else { limit }
+    }
+}
+
 impl LogSettings {
     pub(super) fn from_values(values: &Values) -> Self {
         Self { level: values.get("log.level"), format: values.get("log.format") }
@@ -115,7 +188,8 @@ impl LogSettings {
 
 impl SubmitSettings {
     pub(super) fn from_values(values: &Values) -> Self {
-        Self { queue: values.get("submit.queue"), max_payload: values.get("submit.max_payload") }
+        let max_payload = ClaimCheckSettings::from_values(values).limit(values.get("submit.max_payload"));
+        Self { queue: values.get("submit.queue"), max_payload }
     }
 }
 
@@ -130,7 +204,7 @@ impl WorkerSettings {
             labels: values.get("worker.labels"),
             admin: values.get("worker.admin"),
             workspace: workspace.unwrap_or_else(std::env::temp_dir),
-            max_result: values.get("worker.max_result"),
+            max_result: ClaimCheckSettings::from_values(values).limit(values.get("worker.max_result")),
             max_crashes: values.get("worker.max_crashes"),
             timeout: values.get("worker.timeout"),
         }

@@ -51,13 +51,13 @@ impl Setting {
 
     /// The key, in a file, of the file that holds the secret.
     pub(super) fn file_key(&self) -> Option<String> {
-        matches!(self.kind, Kind::Secret).then(|| format!("{}_file", self.key))
+        self.kind.is_secret().then(|| format!("{}_file", self.key))
     }
 
     /// Environment variables in the order in which they are asked, and whether each names a file.
     pub(super) fn variables(&self) -> Vec<(String, bool)> {
         let mut names: Vec<_> = self.env.iter().map(|name| ((*name).to_owned(), false)).collect();
-        if let (Kind::Secret, Some(first)) = (self.kind, self.env.first()) {
+        if let Some(first) = self.env.first().filter(|_| self.kind.is_secret()) {
             names.insert(1, (format!("{first}_FILE"), true));
         }
         names

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use crate::{
     logging::Format,
     model::{Durability, Namespace, Priority, QueueName, retry::Wanted},
+    sealing::KeyRing,
 };
 
 use super::{
@@ -25,6 +26,7 @@ pub(super) enum Value {
     Path(PathBuf),
     Url(Url),
     Secret(Secret),
+    KeyRing(KeyRing),
     /// A file that holds the secret. Not read before it is known that no later layer has another.
     SecretFile(PathBuf),
     Queues(Vec<(QueueName, u32)>),
@@ -77,6 +79,7 @@ from_value! {
     PathBuf: Value::Path(path) => path.clone();
     Url: Value::Url(url) => url.clone();
     Secret: Value::Secret(secret) => secret.clone();
+    KeyRing: Value::KeyRing(ring) => ring.clone();
     Vec<(QueueName, u32)>: Value::Queues(queues) => queues.clone();
     BTreeMap<String, String>: Value::Labels(labels) => labels.clone(), Value::Unset => Self::new();
     BTreeMap<String, Wanted>: Value::Classes(classes) => classes.clone(), Value::Unset => Self::new();

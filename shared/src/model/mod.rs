@@ -6,6 +6,7 @@ pub mod event;
 pub mod id;
 pub mod name;
 pub mod node;
+pub mod object;
 pub mod priority;
 pub mod protection;
 pub mod retry;
@@ -13,6 +14,7 @@ pub mod state;
 pub mod submission;
 pub mod task;
 pub mod time;
+pub mod unread;
 
 pub use class::ErrorClass;
 pub use durability::Durability;
@@ -21,6 +23,7 @@ pub use name::{
     BatchName, ConcurrencyKey, Namespace, NodeId, QueueName, TaskId, TaskRef, TenantName, TypeName,
 };
 pub use node::{NodeRecord, NodeState, RunningTask};
+pub use object::{ObjectRef, Owner};
 pub use priority::Priority;
 pub use protection::{Protection, SandboxRecord};
 pub use retry::RetryPolicy;
@@ -28,3 +31,4 @@ pub use state::{Reason, State};
 pub use submission::{Expiry, NewTask, Start, Submission};
 pub use task::{TaskError, TaskRecord, TaskView};
 pub use time::Micros;
+pub use unread::{Unread, Why};

@@ -60,6 +60,9 @@ pub struct NodeRecord {
     /// What it keeps the commands that it runs from; absent in the records of older nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<SandboxRecord>,
+    /// Ids of the keys that it holds, never the keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
 }
 
 /// A heartbeat lists no more running tasks than this.

@@ -84,6 +84,9 @@ pub struct Options {
     /// The submitter's own data, any JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Box<RawValue>>,
+    /// The same, sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
 }
 
 /// When a task may start.
@@ -206,7 +209,7 @@ impl Submission {
         let size = self.payload.get().len();
         if size > max_payload {
             return Err(format!(
-                "payload: it has {size} bytes, at most {max_payload} are allowed (setting submit.max_payload)"
+                "payload: it has {size} bytes, at most {max_payload} are allowed (settings submit.max_payload, claim_check)"
             ));
         }
         let (id, digest) = self.identity(inherited)?;
@@ -297,6 +300,7 @@ impl Submission {
             max_attempts: self.max_attempts,
             retry: self.retry.clone(),
             metadata: self.metadata.clone(),
+            sealed: None,
         };
         let text = serde_json::to_string(&options).map_err(|e| e.to_string())?;
         Ok(if text == "{}" { String::new() } else { text })

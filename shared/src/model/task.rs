@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Micros, Priority, State, TaskRef, submission::Options};
+use super::{Micros, Priority, State, TaskRef, Unread, submission::Options};
 
 /// A task's hash, read. Fields that were never written have their defaults.
 #[derive(Debug, Clone)]
@@ -66,6 +66,8 @@ pub struct TaskRecord {
     pub review: Option<String>,
     /// A field that could not be read, and why; a node sends such a task to the dead letter.
     pub fault: Option<String>,
+    /// Texts that are there and cannot be read here; a placeholder stands in the place of each.
+    pub unread: Vec<Unread>,
 }
 
 /// Why a task failed.
@@ -110,6 +112,7 @@ impl TaskRecord {
             unknown_since: None,
             review: None,
             fault: None,
+            unread: Vec::new(),
         };
         for (name, value) in fields {
             if let Err(why) = record.take(&name, value) {
@@ -166,6 +169,16 @@ impl TaskRecord {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Takes a text that was fetched after the record was read.
+    pub(crate) fn put(&mut self, field: &str, text: String) {
+        match field {
+            "payload" => self.payload = text,
+            "result" => self.result = Some(text),
+            "ledger" => self.ledger = Some(text),
+            _ => {}
+        }
     }
 
     /// The record as every command prints it.

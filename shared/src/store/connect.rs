@@ -10,7 +10,7 @@ use redis::{
 };
 
 use super::{
-    Keys, Result, Store, StoreError,
+    Keys, Payloads, Result, Store, StoreError,
     address::{self, Access, Address},
     connection::Connection,
     followed::Followed,
@@ -43,6 +43,8 @@ pub struct Connect {
     pub durability: Durability,
     /// How long that may take.
     pub durability_timeout: Duration,
+    /// How what people wrote or got is stored.
+    pub payloads: Payloads,
 }
 
 /// The Sentinels' own user and password, which are not those of the servers.
@@ -85,6 +87,7 @@ impl Connect {
             retries: 3,
             durability: Durability::None,
             durability_timeout: Duration::from_secs(5),
+            payloads: Payloads::default(),
         }
     }
 
@@ -102,6 +105,7 @@ impl Connect {
             response_timeout: redis.response_timeout,
             durability: redis.durability,
             durability_timeout: redis.durability_timeout,
+            payloads: Payloads::new(&config.sealing, &config.claim_check),
             ..Self::to(redis.url.expose(), config.namespace.clone())
         }
     }
@@ -120,6 +124,7 @@ impl Connect {
             waits: Arc::new(Waits::new(info)),
             keys: Arc::new(Keys::new(self.namespace.clone())),
             known: Known::default(),
+            payloads: self.payloads.clone(),
             durability: self.durability,
             durability_timeout: self.durability_timeout,
             response_timeout: self.response_timeout,

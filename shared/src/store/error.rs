@@ -2,7 +2,10 @@
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use crate::model::{Durability, QueueName};
+use crate::{
+    model::{Durability, QueueName},
+    objects::ObjectsError,
+};
 
 /// An error of the store. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +58,9 @@ pub enum StoreError {
     /// What was asked for contradicts what is; nothing was done.
     #[error("{0}")]
     Impossible(String),
+    /// The object store cannot be used now.
+    #[error("{0}")]
+    Objects(String),
     /// The queue was divided into partitions since the caller asked how many it has; nothing was done.
     #[error("the queue was divided into partitions just now: try again")]
     Divided,
@@ -73,6 +79,7 @@ impl StoreError {
                 | Self::OutOfMemory
                 | Self::Divided
                 | Self::NotDurable { .. }
+                | Self::Objects(_)
         )
     }
 
@@ -123,6 +130,12 @@ impl StoreError {
             _ if text.contains("OOM") && text.contains("command not allowed") => Self::OutOfMemory,
             _ => Self::Unexpected(text),
         }
+    }
+}
+
+impl From<ObjectsError> for StoreError {
+    fn from(error: ObjectsError) -> Self {
+        Self::Objects(error.to_string())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::RedisWrite;
 
-use super::{Partition, Result, script::EXTEND};
+use super::{Partition, Result, payloads::Texts, script::EXTEND};
 use crate::model::{Micros, NodeId, TaskId, time::micros};
 
 /// A task that the node holds.
@@ -48,7 +48,7 @@ pub struct Extended {
     pub partitions: u16,
 }
 
-struct Args<'a>(&'a Extend<'a>);
+struct Args<'a>(&'a Extend<'a>, Texts<'a>);
 
 impl redis::ToRedisArgs for Args<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
@@ -59,7 +59,7 @@ impl redis::ToRedisArgs for Args<'_> {
         for held in self.0.held {
             out.write_arg(held.id.as_str().as_bytes());
             out.write_arg_fmt(held.attempt);
-            out.write_arg(held.progress.as_bytes());
+            out.write_arg(&self.1.field(held.id.as_str(), "progress", &held.progress));
         }
     }
 }
@@ -70,7 +70,8 @@ type Reply = (Vec<String>, Vec<String>, String, i64, i64, u16);
 impl Partition {
     /// Extends leases, delivers progress, does the upkeep of the queue. Safe to repeat.
     pub async fn extend(&self, call: &Extend<'_>) -> Result<Extended> {
-        let (lost, cancelled, work, next, now, partitions): Reply = self.run(&EXTEND, &Args(call)).await?;
+        let (lost, cancelled, work, next, now, partitions): Reply =
+            self.run(&EXTEND, &Args(call, self.texts())).await?;
         let ids = |texts: Vec<String>| texts.into_iter().filter_map(|text| TaskId::new(text).ok()).collect();
         Ok(Extended {
             lost: ids(lost),

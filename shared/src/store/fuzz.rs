@@ -7,10 +7,11 @@ use std::time::Duration;
 use redis::{FromRedisValue, Value};
 
 use super::{
-    Admission, ServerFacts, Settle, SettleAndClaim,
+    Admission, Payloads, ServerFacts, Settle, SettleAndClaim,
     gate::{look, semantic},
     inspect::events,
     packed,
+    payloads::Texts,
     settle::{self, Reply},
     spec,
 };
@@ -29,10 +30,10 @@ pub fn record(bytes: &[u8]) -> TaskRecord {
     let spec = parts.next();
     let mut fields = Vec::new();
     while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
-        fields.push((packed::text(name.to_vec()), packed::text(value.to_vec())));
+        fields.push((name.to_vec(), value.to_vec()));
     }
     let reference = TaskRef { queue: name("default"), id: name("id") };
-    spec::record(reference, spec, fields)
+    spec::record(reference, spec, fields.into_iter(), Texts::of(&Payloads::default(), "wl", "default"))
 }
 
 /// A value that may be compressed.
@@ -59,11 +60,11 @@ pub fn reply(value: &Value) {
             max_crashes: 3,
             settles: &settles,
         };
-        let _ = settle::read(parts, &queue, &call);
+        let _ = settle::read(parts, &queue, &call, Texts::of(&Payloads::default(), "wl", "default"));
     }
     if let Ok(parts) = Vec::<Value>::from_redis_value(value.clone()) {
-        let _ = Admission::read(&parts);
-        let _ = semantic::read("0-1".to_owned(), parts);
+        let _ = Admission::read(&parts, |answer| String::from_utf8(answer).ok());
+        let _ = semantic::read("0-1".to_owned(), parts, Some);
     }
     if let Ok((id, fields)) = <(String, Vec<(String, String)>)>::from_redis_value(value.clone()) {
         events::event(&name("default"), id, &fields);

@@ -2,6 +2,7 @@
 //! One script before a call (`llm/admit.lua`) and one after it (`llm/settle_call.lua`).
 
 pub(super) mod look;
+mod secrecy;
 pub(super) mod semantic;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -292,8 +293,11 @@ fn unexpected(words: &[redis::Value]) -> StoreError {
 }
 
 impl Admission {
-    /// Makes sense of what the script said.
-    pub(super) fn read(reply: &[redis::Value]) -> Result<Self> {
+    /// Makes sense of what the script said; none if `open` cannot read a cached answer.
+    pub(super) fn read(
+        reply: &[redis::Value],
+        open: impl FnOnce(Vec<u8>) -> Option<String>,
+    ) -> Result<Option<Self>> {
         let text = |at: usize| -> Result<String> {
             let value = reply.get(at).cloned().ok_or_else(|| unexpected(reply))?;
             redis::from_redis_value(value).map_err(|_| unexpected(reply))
@@ -304,8 +308,12 @@ impl Admission {
             let lines: Vec<String> = redis::from_redis_value(value).map_err(|_| unexpected(reply))?;
             Ok(lines.iter().filter_map(|line| read_skipped(line)).collect())
         };
-        Ok(match text(0)?.as_str() {
-            "hit" => Self::Hit(text(1)?),
+        Ok(Some(match text(0)?.as_str() {
+            "hit" => {
+                let value = reply.get(1).cloned().ok_or_else(|| unexpected(reply))?;
+                let answer = redis::from_redis_value(value).map_err(|_| unexpected(reply))?;
+                return Ok(open(answer).map(Self::Hit));
+            }
             "flight" => Self::Flight { call: text(1)?, wait: Duration::from_micros(number(2)?) },
             "go" => Self::Go {
                 index: usize::try_from(number(1)?).unwrap_or(1).saturating_sub(1),
@@ -320,24 +328,46 @@ impl Admission {
             },
             "refused" => Self::Refused(skipped(1)?),
             _ => return Err(unexpected(reply)),
-        })
+        }))
     }
 }
 
 impl Gate {
     async fn run<T: redis::FromRedisValue>(&self, script: &'static Script, args: &[&str]) -> Result<T> {
+        self.run_with(script, &args).await
+    }
+
+    async fn run_with<T: redis::FromRedisValue>(
+        &self,
+        script: &'static Script,
+        args: &(impl redis::ToRedisArgs + Sync),
+    ) -> Result<T> {
         let keys: Vec<&str> = self.keys.iter().map(String::as_str).collect();
-        self.store.run(script, &keys, &args).await
+        self.store.run(script, &keys, args).await
     }
 
     /// Which model may be called now. What it needs is reserved until the call is settled or its reservation lapses.
     pub async fn admit(&self, ask: &Ask<'_>) -> Result<Admission> {
-        Admission::read(&self.run::<Vec<redis::Value>>(&ADMIT, &[&json(ask)?]).await?)
+        match self.admit_or_recall(ask).await? {
+            Some(admission) => Ok(admission),
+            // The answer that is kept cannot be opened here.
+            None => match self.admit_or_recall(&Ask { cache: "", flight: false, ..ask.clone() }).await? {
+                Some(admission) => Ok(admission),
+                None => Err(StoreError::Unexpected("admit gave an answer that nobody asked for".into())),
+            },
+        }
+    }
+
+    /// None if a cached answer cannot be read.
+    async fn admit_or_recall(&self, ask: &Ask<'_>) -> Result<Option<Admission>> {
+        let reply: Vec<redis::Value> = self.run(&ADMIT, &[&json(ask)?]).await?;
+        Admission::read(&reply, |answer| self.opened("cache", ask.cache, answer))
     }
 
     /// Tells how a call went; `answer` is kept where `told.cache` says so. False if the reservation had lapsed.
     pub async fn settle(&self, told: &Answered<'_>, answer: &str) -> Result<bool> {
-        let word: String = self.run(&SETTLE_CALL, &[&json(told)?, answer]).await?;
+        let (told_json, answer) = (json(told)?, self.sealed("cache", told.cache, answer.as_bytes()));
+        let word: String = self.run_with(&SETTLE_CALL, &[told_json.as_bytes(), &*answer].as_slice()).await?;
         Ok(word == "ok")
     }
 

@@ -48,6 +48,11 @@ impl Keys {
         Self { namespace }
     }
 
+    /// First part of every key.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
     /// The keys of a queue: of all of it, or of its first partition.
     pub fn queue(&self, queue: &QueueName) -> QueueKeys {
         self.tagged(queue.as_str())

@@ -19,9 +19,11 @@ mod gate;
 pub mod inspect;
 mod keys;
 mod node;
+mod objects;
 mod operate;
 mod packed;
 mod partition;
+mod payloads;
 mod queue;
 mod script;
 mod server;
@@ -44,6 +46,7 @@ pub use keys::{Keys, QueueKeys};
 pub use node::{Beaten, NodeCommand};
 pub use operate::{Cancelled, Purged, QueueSettings, Review, Reviewed};
 pub use partition::Partition;
+pub use payloads::Payloads;
 pub use queue::{MOST_PARTITIONS, Queue};
 pub use script::{Script, all as all_scripts};
 pub use server::ServerFacts;
@@ -69,6 +72,7 @@ pub struct Store {
     durability: Durability,
     durability_timeout: Duration,
     response_timeout: Duration,
+    payloads: Payloads,
     /// Without its password; for messages.
     url: Arc<str>,
 }
@@ -81,6 +85,11 @@ impl Store {
 
     fn unreachable(&self, why: String) -> StoreError {
         StoreError::Unreachable { url: self.url.to_string(), why }
+    }
+
+    /// How this program stores what people wrote or got.
+    pub fn payloads(&self) -> &Payloads {
+        &self.payloads
     }
 
     fn error(&self, error: &redis::RedisError) -> StoreError {

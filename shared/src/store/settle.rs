@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use redis::{FromRedisValue, RedisWrite};
 
-use super::{Partition, Result, StoreError, packed, script::SETTLE_AND_CLAIM, spec};
+use super::{Partition, Result, StoreError, packed, payloads::Texts, script::SETTLE_AND_CLAIM, spec};
 use crate::model::{Micros, NodeId, QueueName, Reason, State, TaskId, TaskRecord, TaskRef, time::micros};
 
 /// How an attempt ended, as the node that ran it says.
@@ -30,6 +30,11 @@ impl Settle {
     /// Ended as nearly all do. Such attempts go first in a call, with no more than their result.
     fn is_plain(&self) -> bool {
         self.to == State::Completed && self.reason == Reason::Completed && self.error.is_empty()
+    }
+
+    /// The field of the record that its result becomes.
+    pub fn kept_as(&self) -> &'static str {
+        if matches!(self.to, State::Completed | State::Blocked) { "result" } else { "ledger" }
     }
 }
 
@@ -83,11 +88,11 @@ pub struct SettledAndClaimed {
     pub now: Micros,
 }
 
-struct Args<'a>(&'a SettleAndClaim<'a>);
+struct Args<'a>(&'a SettleAndClaim<'a>, Texts<'a>);
 
 impl redis::ToRedisArgs for Args<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
-        let call = self.0;
+        let Self(call, texts) = self;
         out.write_arg(call.node.as_str().as_bytes());
         out.write_arg(call.nonce.as_bytes());
         out.write_arg_fmt(micros(call.lease));
@@ -98,7 +103,7 @@ impl redis::ToRedisArgs for Args<'_> {
         for settle in plain {
             out.write_arg(settle.id.as_str().as_bytes());
             out.write_arg_fmt(settle.attempt);
-            out.write_arg(&packed::pack(&settle.result));
+            out.write_arg(&texts.field(settle.id.as_str(), "result", &settle.result));
         }
         for settle in call.settles.iter().filter(|settle| !settle.is_plain()) {
             out.write_arg(settle.id.as_str().as_bytes());
@@ -106,8 +111,9 @@ impl redis::ToRedisArgs for Args<'_> {
             out.write_arg(settle.to.as_str().as_bytes());
             out.write_arg(settle.reason.as_str().as_bytes());
             out.write_arg_fmt(micros(settle.delay));
-            out.write_arg(settle.error.as_bytes());
-            out.write_arg(&packed::pack(&settle.result));
+            let id = settle.id.as_str();
+            out.write_arg(texts.member(id, "error", &settle.error, "message").as_bytes());
+            out.write_arg(&texts.field(id, settle.kept_as(), &settle.result));
         }
     }
 }
@@ -136,17 +142,23 @@ impl Partition {
         let claimed_key = self.keys.claimed(call.node, call.number);
         let mut keys = self.keys.every();
         keys.push(&claimed_key);
+        let args = Args(call, self.texts());
         // A claim that a failover forgets is only a claim: its result will be refused. A result must not be forgotten.
         let reply: Reply = match call.settles {
-            [] => self.store.run(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?,
-            _ => self.run_durably(&SETTLE_AND_CLAIM, &keys, &Args(call)).await?,
+            [] => self.store.run(&SETTLE_AND_CLAIM, &keys, &args).await?,
+            _ => self.run_durably(&SETTLE_AND_CLAIM, &keys, &args).await?,
         };
-        read(reply, &self.name, call)
+        read(reply, &self.name, call, self.texts())
     }
 }
 
 /// Makes sense of what the script said about `queue`.
-pub(super) fn read(reply: Reply, queue: &QueueName, call: &SettleAndClaim<'_>) -> Result<SettledAndClaimed> {
+pub(super) fn read(
+    reply: Reply,
+    queue: &QueueName,
+    call: &SettleAndClaim<'_>,
+    texts: Texts<'_>,
+) -> Result<SettledAndClaimed> {
     let mut parts = reply.into_iter();
     let words: String = part(&mut parts)?;
     let (next, now): (i64, i64) = (part(&mut parts)?, part(&mut parts)?);
@@ -162,7 +174,7 @@ pub(super) fn read(reply: Reply, queue: &QueueName, call: &SettleAndClaim<'_>) -
     while let (Some(id), Some(spec)) = (tasks.next(), tasks.next()) {
         number += 1;
         let (attempt, fields) = more.remove(&number).unwrap_or_else(|| ("1".to_owned(), Vec::new()));
-        let task = read_claimed(id, spec, &attempt, fields, queue);
+        let task = read_claimed(id, spec, &attempt, fields, queue, texts);
         claimed.extend(task.map(|mut task| {
             (task.node, task.started_at) = (Some(call.node.to_string()), Some(Micros(now)));
             Claimed { task }
@@ -182,13 +194,14 @@ fn read_claimed(
     attempt: &str,
     fields: Vec<Vec<u8>>,
     queue: &QueueName,
+    texts: Texts<'_>,
 ) -> Option<TaskRecord> {
     let bytes = |value| redis::from_redis_value::<Vec<u8>>(value).ok();
     // An id that is not a valid name was not written by us: its lease will lapse, and the audit names it.
     let id = TaskId::new(packed::text(bytes(id)?)).ok()?;
     let spec = bytes(spec)?;
     let reference = TaskRef { queue: queue.clone(), id };
-    let mut task = spec::record(reference, Some(&spec), pairs(fields.into_iter().map(packed::text)));
+    let mut task = spec::record(reference, Some(&spec), pairs(fields.into_iter()), texts);
     match attempt.parse() {
         Ok(attempt) => task.attempt = attempt,
         Err(_) => _ = task.fault.get_or_insert_with(|| format!("its attempt {attempt:?} is no number")),
@@ -214,10 +227,6 @@ fn parse(word: &str) -> Result<Settled> {
 }
 
 /// Field and value in turn, as pairs.
-pub(super) fn pairs(mut texts: impl Iterator<Item = String>) -> Vec<(String, String)> {
-    let mut pairs = Vec::new();
-    while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
-        pairs.push((name, value));
-    }
-    pairs
+fn pairs(mut values: impl Iterator<Item = Vec<u8>>) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    std::iter::from_fn(move || values.next().zip(values.next()))
 }

@@ -4,6 +4,7 @@
 --   transition: running>failed exhausted
 --   transition: running>scheduled retrying
 --   transition: running>scheduled unknown_type
+--   transition: running>scheduled missing_key
 --   transition: running>scheduled rate_limited
 --   transition: running>scheduled over_budget
 --   transition: running>blocked escalated
@@ -123,6 +124,8 @@ local function settle_others()
   local tasks = task_helpers()
   -- A task that goes on later: its next state depends on what happened to it meanwhile.
   local WAITS = { rate_limited = true, over_budget = true }
+  -- The node cannot take it, and another may.
+  local FOR_OTHERS = { unknown_type = true, missing_key = true }
   local function put_back(id, lease, to, reason, delay, err, result, batch)
     local key = TASK .. id
     local attempt, score = string.match(lease, '^(%d+) %S+ %d+ (%S+)')
@@ -135,7 +138,7 @@ local function settle_others()
     if reason == 'retrying' then set('retries', (tonumber(r[2]) or 0) + 1) end
     if reason == 'interrupted' then set('interruptions', (tonumber(r[3]) or 0) + 1) end
     if WAITS[reason] then set('waits', (tonumber(r[6]) or 0) + 1) end
-    if reason == 'unknown_type' and not r[5] then set('unknown_since', now) end
+    if FOR_OTHERS[reason] and not r[5] then set('unknown_since', now) end
     if to == 'scheduled' then
       set('due_at', now + delay)
       redis.call('ZADD', SCHEDULED, now + delay, id)

@@ -1,11 +1,13 @@
 //! Submitting tasks: `submit.lua`.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use redis::RedisWrite;
 
-use super::{PRODUCER, Partition, Result, Store, StoreError, packed, script::SUBMIT};
-use crate::model::{BatchName, Expiry, NewTask, Priority, QueueName, Start, State, time::micros};
+use super::{PRODUCER, Partition, Result, Store, StoreError, payloads::Texts, script::SUBMIT, spec};
+use crate::model::{
+    BatchName, Expiry, NewTask, Priority, QueueName, Start, State, TaskId, submission::Options, time::micros,
+};
 
 /// The most tasks that one call takes: Redis is busy for about two milliseconds.
 pub const MOST_PER_SUBMIT: usize = 500;
@@ -50,7 +52,7 @@ struct Kind<'a> {
 }
 
 impl<'a> Kind<'a> {
-    fn of(task: &'a NewTask) -> Self {
+    fn of(task: &'a NewTask, options: &'a str) -> Self {
         Self {
             task_type: task.task_type.as_str(),
             priority: task.priority,
@@ -60,7 +62,7 @@ impl<'a> Kind<'a> {
             expiry: task.expiry,
             batch: task.batch.as_ref().map_or("", |batch| batch.as_str()),
             concurrency_key: task.concurrency_key.as_ref().map_or("", |key| key.as_str()),
-            options: &task.options,
+            options,
         }
     }
 
@@ -86,12 +88,12 @@ impl<'a> Kind<'a> {
     }
 }
 
-/// The kinds of these tasks, and which one each task is of.
-fn kinds<'a>(tasks: &'a [&'a NewTask]) -> (Vec<Kind<'a>>, Vec<usize>) {
+/// The kinds of these tasks, and which one each task is of. `sealed` are their options where those are sealed.
+fn kinds<'a>(tasks: &'a [&'a NewTask], sealed: &'a [Cow<'a, str>]) -> (Vec<Kind<'a>>, Vec<usize>) {
     let (mut kinds, mut of) = (Vec::<Kind<'_>>::new(), Vec::with_capacity(tasks.len()));
     let mut known = HashMap::new();
-    for task in tasks {
-        let kind = Kind::of(task);
+    for (number, task) in tasks.iter().enumerate() {
+        let kind = Kind::of(task, sealed.get(number).map_or(&task.options, AsRef::as_ref));
         let index = match of.last() {
             Some(&last) if kinds[last] == kind => last,
             _ => *known.entry(kind).or_insert_with(|| {
@@ -108,11 +110,38 @@ fn kinds<'a>(tasks: &'a [&'a NewTask]) -> (Vec<Kind<'a>>, Vec<usize>) {
 struct Args<'a> {
     tasks: &'a [&'a NewTask],
     partitions: u16,
+    texts: Texts<'a>,
+    /// References to the payloads that are in the object store, by the number of their task.
+    large: &'a HashMap<usize, String>,
+}
+
+impl Args<'_> {
+    /// The options of each task, if there is a key to seal what was attached to it.
+    fn sealed_options(&self) -> Vec<Cow<'_, str>> {
+        let Some(_) = self.texts.ring() else { return Vec::new() };
+        self.tasks.iter().map(|task| self.options(task)).collect()
+    }
+
+    fn options<'t>(&self, task: &'t NewTask) -> Cow<'t, str> {
+        let options = serde_json::from_str::<Options>(&task.options).unwrap_or_default();
+        let Some(metadata) = &options.metadata else { return Cow::Borrowed(&task.options) };
+        let sealed = Some(self.texts.base64(task.id.as_str(), "metadata", metadata.get()));
+        let options = Options { metadata: None, sealed, ..options };
+        serde_json::to_string(&options).map_or(Cow::Borrowed(""), Cow::Owned)
+    }
+
+    fn digest<'t>(&self, task: &'t NewTask) -> Cow<'t, str> {
+        match self.texts.ring() {
+            Some(ring) if !task.digest.is_empty() => Cow::Owned(ring.digest(&task.digest)),
+            _ => Cow::Borrowed(&task.digest),
+        }
+    }
 }
 
 impl redis::ToRedisArgs for Args<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
-        let (kinds, of) = kinds(self.tasks);
+        let sealed = self.sealed_options();
+        let (kinds, of) = kinds(self.tasks, &sealed);
         out.write_arg(PRODUCER.as_bytes());
         out.write_arg_fmt(self.partitions);
         out.write_arg_fmt(self.tasks.len());
@@ -120,11 +149,13 @@ impl redis::ToRedisArgs for Args<'_> {
         for kind in &kinds {
             kind.write(out);
         }
-        for (task, kind) in self.tasks.iter().zip(of) {
+        for (number, (task, kind)) in self.tasks.iter().zip(of).enumerate() {
             out.write_arg_fmt(kind + 1);
-            out.write_arg(task.id.as_str().as_bytes());
-            out.write_arg(task.digest.as_bytes());
-            out.write_arg(&packed::pack(task.payload.get()));
+            let id = task.id.as_str();
+            let payload = self.large.get(&number).map_or(task.payload.get(), String::as_str);
+            out.write_arg(id.as_bytes());
+            out.write_arg(self.digest(task).as_bytes());
+            out.write_arg(&self.texts.payload(id, task.task_type.as_str(), payload));
         }
     }
 }
@@ -133,14 +164,36 @@ impl Partition {
     /// Submits tasks of this partition, at most [`MOST_PER_SUBMIT`], in one step. Safe to repeat: tasks have identities.
     pub async fn submit(&self, tasks: &[&NewTask]) -> Result<Vec<Accepted>> {
         debug_assert!(tasks.len() <= MOST_PER_SUBMIT && tasks.iter().all(|task| task.queue == self.name));
-        let words: Vec<String> =
-            self.run_durably(&SUBMIT, &self.keys.every(), &Args { tasks, partitions: self.of }).await?;
-        words
-            .iter()
-            .map(|word| {
-                Accepted::parse(word).ok_or_else(|| StoreError::Unexpected(format!("submit said {word:?}")))
-            })
-            .collect()
+        let large = self.put_payloads(tasks).await?;
+        let args = Args { tasks, partitions: self.of, texts: self.texts(), large: &large };
+        let words: Vec<String> = self.run_durably(&SUBMIT, &self.keys.every(), &args).await?;
+        let parse = |word: &String| {
+            Accepted::parse(word).ok_or_else(|| StoreError::Unexpected(format!("submit said {word:?}")))
+        };
+        let mut accepted = words.iter().map(parse).collect::<Result<Vec<Accepted>>>()?;
+        for (task, accepted) in tasks.iter().zip(&mut accepted) {
+            if let Accepted::Conflict(state) = *accepted
+                && self.is_same(task).await?
+            {
+                *accepted = Accepted::Duplicate(state);
+            }
+        }
+        Ok(accepted)
+    }
+
+    /// Whether what is there under the task's id is the same task, submitted under another key or before there was one.
+    async fn is_same(&self, task: &NewTask) -> Result<bool> {
+        let Some(ring) = self.texts().ring() else { return Ok(false) };
+        let stored = self.digest_of(&task.id).await?;
+        Ok(stored.is_some_and(|stored| ring.is_digest_of(&stored, &task.digest)))
+    }
+
+    async fn digest_of(&self, id: &TaskId) -> Result<Option<String>> {
+        let mut command = redis::cmd("GETRANGE");
+        command.arg(self.keys.spec(id)).arg(0).arg(spec::HEAD);
+        let head: Vec<u8> = self.store.command(&command).await?;
+        let line = head.split(|byte| *byte == b'\n').nth(1);
+        Ok(line.map(|line| String::from_utf8_lossy(line).into_owned()))
     }
 }
 

@@ -103,6 +103,7 @@ fn record(name: &str) -> NodeRecord {
         stale_commits: 0,
         sandbox: None,
         labels: BTreeMap::new(),
+        keys: Vec::new(),
     }
 }
 

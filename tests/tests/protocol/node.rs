@@ -132,6 +132,10 @@ pub(crate) fn unknown_type(name: &str, attempt: u32) -> Settle {
     Settle { delay, ..settle(name, attempt, State::Scheduled, Reason::UnknownType) }
 }
 
+pub(crate) fn missing_key(name: &str, attempt: u32) -> Settle {
+    Settle { reason: Reason::MissingKey, ..unknown_type(name, attempt) }
+}
+
 pub(crate) fn cancelled(name: &str, attempt: u32) -> Settle {
     settle(name, attempt, State::Cancelled, Reason::Cancelled)
 }

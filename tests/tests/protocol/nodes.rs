@@ -29,6 +29,7 @@ fn record(name: &str, state: NodeState) -> NodeRecord {
         stale_commits: 0,
         sandbox: None,
         labels: BTreeMap::new(),
+        keys: Vec::new(),
     }
 }
 

@@ -7,8 +7,8 @@ use windlass_shared::store::{Settle, Settled};
 use crate::{
     draft::{ids, task},
     node::{
-        LEDGER, Node, cancelled, completed, escalated, exhausted, failed, interrupted, over_budget,
-        rate_limited, retrying, unknown_type,
+        LEDGER, Node, cancelled, completed, escalated, exhausted, failed, interrupted, missing_key,
+        over_budget, rate_limited, retrying, unknown_type,
     },
     scene::Scene,
     snapshot::Snapshot,
@@ -145,6 +145,25 @@ async fn an_unknown_type_is_left_for_another_node_and_the_first_meeting_is_remem
     assert_eq!(node.claim_ids(1).await, ["a"]);
     node.settle(unknown_type("a", 2)).await;
     assert_eq!(t.record("a").await.unknown_since, first);
+    t.done().await;
+}
+
+#[tokio::test]
+async fn a_task_whose_key_a_node_lacks_is_left_for_another_in_the_same_way() {
+    let t = check(
+        missing_key("a", 1),
+        &[
+            "+ events by=n1 running>scheduled missing_key=a#1",
+            "+ scheduled a=now+5s",
+            "+ task:a due_at=now+5s",
+            "+ task:a unknown_since=now",
+            "~ task:a reason=missing_key",
+            "~ task:a state=scheduled",
+        ],
+    )
+    .await;
+    let record = t.record("a").await;
+    assert_eq!((record.attempt, record.retries, record.crashes), (1, 0, 0));
     t.done().await;
 }
 

@@ -133,7 +133,7 @@ impl Gateway {
             return None;
         }
         let vector = self.embed(&subject.text, call.who, gate, ledger).await?;
-        Some(Question::new(subject, vector))
+        Some(Question::new(subject, vector, gate))
     }
 
     /// An answer to a request that means the same.

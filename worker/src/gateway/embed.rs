@@ -52,7 +52,13 @@ impl Gateway {
             Encoder::BuiltIn(encoder) => encoder.embed(text).await,
             Encoder::Model(name) => self.embed_with(name, text, who, gate, ledger).await,
         };
-        vector.map_err(|why| tracing::warn!(%why, "a request could not be compared")).ok()
+        vector
+            .map_err(|why| {
+                // It may quote the request.
+                let why = if gate.seals() { "why is not told, since requests are sealed" } else { &why };
+                tracing::warn!(%why, "a request could not be compared");
+            })
+            .ok()
     }
 
     /// The candidates of a model: one for each key of its provider.

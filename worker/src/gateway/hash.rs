@@ -6,10 +6,15 @@ use serde_json::{Value, json};
 use windlass_llm::ChatRequest;
 
 /// The same request in the same realm has the same name. `realm` is the tenant, or empty where answers are shared;
-/// `route` is what decides who may answer.
-pub(crate) fn of_request(realm: &str, route: &Value, request: &ChatRequest) -> String {
+/// `route` is what decides who may answer; `hide` makes of the hash what may stand in Redis.
+pub(crate) fn of_request(
+    realm: &str,
+    route: &Value,
+    request: &ChatRequest,
+    hide: impl FnOnce(String) -> String,
+) -> String {
     let whole = json!({ "route": route, "request": without_model(request) });
-    format!("{realm}:{}", of_value(&whole))
+    format!("{realm}:{}", hide(of_value(&whole)))
 }
 
 /// A hash that does not depend on the order of keys.
@@ -51,7 +56,9 @@ mod tests {
 
     #[test]
     fn what_decides_about_the_answer_decides_about_the_name() {
-        let name = |realm, route: &[&str], request: &ChatRequest| of_request(realm, &json!(route), request);
+        let name = |realm, route: &[&str], request: &ChatRequest| {
+            of_request(realm, &json!(route), request, |hash| hash)
+        };
         let first = name("acme", &["a/b"], &request("hi"));
         assert_eq!(first, name("acme", &["a/b"], &ChatRequest { model: "b".into(), ..request("hi") }));
         for other in [

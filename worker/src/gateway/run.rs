@@ -114,7 +114,8 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn cache_name(&self) -> String {
-        hash::of_request(&self.gateway.realm(self.call.who), &who_may_answer(self.call), self.call.request)
+        let (realm, route) = (self.gateway.realm(self.call.who), who_may_answer(self.call));
+        hash::of_request(&realm, &route, self.call.request, |hash| self.gate.hashed(hash))
     }
 
     pub(super) async fn until_answered(

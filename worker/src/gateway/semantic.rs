@@ -121,8 +121,8 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    pub(crate) fn new(subject: Subject, vector: Vec<f32>) -> Self {
-        Self { vector: normalised(vector), guard: subject.guard }
+    pub(crate) fn new(subject: Subject, vector: Vec<f32>, gate: &Gate) -> Self {
+        Self { vector: normalised(vector), guard: gate.hashed(subject.guard) }
     }
 }
 

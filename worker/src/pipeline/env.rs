@@ -40,6 +40,8 @@ pub struct Env<'a> {
     pub sandbox: &'a Sandbox,
     /// Where commands report progress.
     pub progress: &'a Progress,
+    /// What the task holds is sealed, so it must not be logged.
+    pub seals: bool,
     /// For the stages that need a model.
     pub ask: &'a dyn Ask,
 }

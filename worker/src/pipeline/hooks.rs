@@ -61,7 +61,13 @@ impl Hooks {
         // Each is told, even if one before it fails.
         for hook in &self.error {
             if let Err(failure) = tell(hook, &event, env).await {
-                tracing::warn!(class = %failure.class, reason = failure.message, "a hook after an error failed");
+                let class = failure.class;
+                // Its output may quote what is sealed.
+                if env.seals {
+                    tracing::warn!(%class, "a hook after an error failed");
+                } else {
+                    tracing::warn!(%class, reason = failure.message, "a hook after an error failed");
+                }
             }
         }
     }

@@ -69,6 +69,7 @@ impl World {
             environment: &self.environment,
             sandbox: &self.sandbox,
             progress: &self.progress,
+            seals: false,
             ask: &self.model,
         }
     }

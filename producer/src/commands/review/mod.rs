@@ -13,6 +13,7 @@ use windlass_shared::{
 
 use self::draft::{Draft, Shown, Waiting};
 use super::{
+    keys,
     operate::{self, Fate},
     tasks,
 };
@@ -106,11 +107,13 @@ async fn show(context: &Context, task: String) -> Done {
     let references = context.references(&[task])?;
     let store = context.store().await?;
     let found = store.tasks(&references).await?.into_iter().flatten().next();
-    let Some(task) = found else { return Err(tasks::unknown_tasks(&[references[0].to_string()])) };
+    let Some(mut task) = found else { return Err(tasks::unknown_tasks(&[references[0].to_string()])) };
     if !is_escalated(&task) {
         return Err(not_waiting(&[(references[0].to_string(), task.state)]));
     }
+    keys::fetch(&store, std::iter::once(&mut task)).await;
     let draft = Draft::of(&task);
+    keys::hint(std::iter::once(&task));
     match context.format {
         Some(Format::Json | Format::Jsonl) => output::json(&Shown::of(&task, &draft)),
         _ => show::print(&Waiting::of(&task, &draft), &draft),
@@ -157,7 +160,7 @@ fn result(file: Option<&str>, text: Option<String>, most: usize) -> Done<String>
     };
     if bytes.len() > most {
         return Err(Failure::Refused(format!(
-            "{flag}: the result has more than {most} bytes (setting submit.max_payload)"
+            "{flag}: the result has more than {most} bytes (settings submit.max_payload, claim_check)"
         )));
     }
     let json: Box<RawValue> = serde_json::from_slice(&bytes)

@@ -158,15 +158,20 @@ fn each_program_lists_its_own_settings() {
 fn every_setting_can_be_given_in_the_environment() {
     for setting in SETTINGS {
         let value = if setting.default.is_empty() { sample(setting.key) } else { setting.default };
-        let given = Given::new().env(setting.env[0], value);
+        // The id of a key is nothing without the keys.
+        let given = Given::new().env("WINDLASS_SEALING_KEYS", RING).env(setting.env[0], value);
         assert_eq!(given.effective()[setting.key].1, setting.env[0], "{}", setting.key);
     }
 }
 
+const RING: &str = "text:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
 fn sample(key: &str) -> &'static str {
     match key {
         "worker.admin" => "127.0.0.1:9464",
-        "llm.base_url" => "https://example.org/v1",
+        "claim_check.url" => "s3://bucket/prefix",
+        "llm.base_url" | "claim_check.endpoint" => "https://example.org/v1",
+        "sealing.keys" => RING,
         "worker.labels" => "zone=a",
         _ => "text",
     }

@@ -30,7 +30,9 @@ impl Gate {
         let mut command = redis::cmd("XRANGE");
         command.arg(self.semantic_key(realm)).arg(after).arg("+").arg("COUNT").arg(most);
         let entries: Vec<(String, Vec<redis::Value>)> = self.store.command(&command).await?;
-        entries.into_iter().map(|(id, fields)| read(id, fields)).collect()
+        let open = |vector| self.unsealed("semantic", realm, vector);
+        let read = |(id, fields)| read(id, fields, open);
+        entries.into_iter().map(read).collect()
     }
 
     /// Adds an entry and keeps the latest `most`, about.
@@ -43,10 +45,10 @@ impl Gate {
         most: usize,
     ) -> Result<()> {
         let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
-        let key = self.semantic_key(realm);
+        let (key, bytes) = (self.semantic_key(realm), self.sealed("semantic", realm, &bytes));
         let mut pipeline = redis::pipe();
         pipeline.cmd("XADD").arg(&key).arg("MAXLEN").arg("~").arg(most).arg("*");
-        pipeline.arg("v").arg(bytes).arg("g").arg(guard).arg("a").arg(answer).ignore();
+        pipeline.arg("v").arg(&*bytes).arg("g").arg(guard).arg("a").arg(answer).ignore();
         pipeline.cmd("EXPIRE").arg(&key).arg(40 * 86_400).ignore();
         self.store.pipeline::<()>(&pipeline).await
     }
@@ -54,20 +56,26 @@ impl Gate {
     /// An answer by its name in the cache.
     pub async fn cached(&self, name: &str) -> Result<Option<String>> {
         let key = self.store.keys.gate_key(&format!("cache:{name}"));
-        self.store.command(redis::cmd("GET").arg(key)).await
+        let answer: Option<Vec<u8>> = self.store.command(redis::cmd("GET").arg(key)).await?;
+        Ok(answer.and_then(|answer| self.opened("cache", name, answer)))
     }
 }
 
-pub(in crate::store) fn read(id: String, fields: Vec<redis::Value>) -> Result<SemanticEntry> {
+/// Makes sense of an entry. A vector that `open` cannot open is empty, and like nothing.
+pub(in crate::store) fn read(
+    id: String,
+    fields: Vec<redis::Value>,
+    open: impl Fn(Vec<u8>) -> Option<Vec<u8>>,
+) -> Result<SemanticEntry> {
+    let unexpected = |error: redis::ParsingError| StoreError::Unexpected(error.to_string());
     let mut entry = SemanticEntry { id, vector: Vec::new(), guard: String::new(), answer: String::new() };
     let mut fields = fields.into_iter();
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        let name =
-            String::from_redis_value(name).map_err(|error| StoreError::Unexpected(error.to_string()))?;
-        let bytes =
-            Vec::<u8>::from_redis_value(value).map_err(|error| StoreError::Unexpected(error.to_string()))?;
+        let name = String::from_redis_value(name).map_err(unexpected)?;
+        let bytes = Vec::<u8>::from_redis_value(value).map_err(unexpected)?;
         match name.as_str() {
             "v" => {
+                let bytes = open(bytes).unwrap_or_default();
                 let numbers = bytes.chunks_exact(4);
                 entry.vector = numbers.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
             }

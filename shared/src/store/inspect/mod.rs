@@ -5,10 +5,12 @@ pub(super) mod events;
 mod nodes;
 mod queues;
 mod results;
+mod sealing;
 mod tasks;
 
 pub use batches::BatchCounts;
 pub use nodes::{NodeView, SeenNode};
 pub use queues::QueueView;
 pub use results::{Finished, FinishedLog};
+pub use sealing::SealedWith;
 pub use tasks::TaskPage;

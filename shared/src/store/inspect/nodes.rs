@@ -44,6 +44,8 @@ pub struct NodeView {
     pub labels: BTreeMap<String, String>,
     /// What it keeps commands from; none of a node from before this was published.
     pub sandbox: Option<SandboxRecord>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
 }
 
 /// A task that a node runs, as it is printed.
@@ -86,6 +88,7 @@ impl SeenNode {
             stale_commits: record.map_or(0, |r| r.stale_commits),
             labels: record.map(|r| r.labels.clone()).unwrap_or_default(),
             sandbox: record.and_then(|r| r.sandbox.clone()),
+            keys: record.map(|r| r.keys.clone()).unwrap_or_default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     model::{QueueName, State, TaskId, TaskRecord, TaskRef},
-    store::{Partition, Queue, Result, Store, StoreError, packed, settle::pairs, spec},
+    store::{Partition, Queue, Result, Store, StoreError, spec},
 };
 
 /// One page of a listing.
@@ -57,9 +57,7 @@ impl Partition {
             let fields: Vec<(Vec<u8>, Vec<u8>)> = redis::from_redis_value(reply()).map_err(unexpected)?;
             let spec: Option<Vec<u8>> = redis::from_redis_value(reply()).map_err(unexpected)?;
             tasks.push((spec.is_some() || !fields.is_empty()).then(|| {
-                let flat =
-                    fields.into_iter().flat_map(|(name, value)| [packed::text(name), packed::text(value)]);
-                spec::record(self.reference(id.clone()), spec.as_deref(), pairs(flat))
+                spec::record(self.reference(id.clone()), spec.as_deref(), fields.into_iter(), self.texts())
             }));
         }
         Ok(tasks)

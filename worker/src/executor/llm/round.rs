@@ -178,6 +178,7 @@ impl<'a> Rounds<'a> {
             environment,
             sandbox: &options.sandbox,
             progress: &self.job.progress,
+            seals: self.executor.gateway.gate().is_ok_and(windlass_shared::store::Gate::seals),
             ask: asker,
         }
     }
