@@ -12,7 +12,7 @@ TOOLS := $(HOME)/.cache/windlass/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: help model pytest demo test test-unit test-e2e lint fuzz bench bench-peers bench-build bench-layout bench-gateway docs build redis servers clean
+.PHONY: help model pytest demo test test-unit test-e2e chaos-schedules lint fuzz bench bench-peers bench-build bench-layout bench-gateway docs build redis servers clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,10 @@ demo: redis model pytest ## Run a real batch on three workers, kill one on the w
 test: servers ## Run all tests, the end-to-end ones on two kinds of server
 	$(CARGO) build --workspace --all-targets
 	./tests/run.sh
+
+chaos-schedules: servers ## Hold 20,000 random schedules against the reference model (docs/verification.md)
+	$(CARGO) build --workspace --all-targets
+	./tests/schedules.sh
 
 lint: $(DENY) ## Check formatting, lints, and what the programs are made of (deny.toml)
 	$(CARGO) fmt --all --check

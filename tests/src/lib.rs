@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod fleet;
 pub mod http_stub;
 pub mod ledger;
+pub mod model;
 pub mod old_redis;
 pub mod process;
 pub mod proxy;

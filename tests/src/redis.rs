@@ -127,10 +127,15 @@ impl RedisServer {
 
     /// A store on it, in the usual namespace `wl`.
     pub async fn store(&self) -> Store {
+        self.store_at(self.url()).await
+    }
+
+    /// A store on it by another way: through a proxy, or as another user.
+    pub async fn store_at(&self, url: String) -> Store {
         let connect = Connect {
             response_timeout: Duration::from_secs(30),
             retries: 6,
-            ..Connect::to(self.url(), Namespace::new("wl").expect("a valid namespace"))
+            ..Connect::to(url, Namespace::new("wl").expect("a valid namespace"))
         };
         connect.open().await.expect("the server takes connections")
     }

@@ -243,11 +243,12 @@ end
 local function claim()
   local ids, attempts, leases = {}, {}, {}
   if paused then return '' end
-  if concurrency then want = math.min(want, concurrency - redis.call('ZCARD', RUNNING) + #done) end
+  local room = want
+  if concurrency then room = math.min(want, concurrency - redis.call('ZCARD', RUNNING) + #done) end
   local until_text, first = text(now + lease), '1' .. now_and_after
   for _ = 1, 4 do
-    if want <= #ids then break end
-    local asked, before = want - #ids, #ids
+    if room <= #ids then break end
+    local asked, before = room - #ids, #ids
     local popped = redis.call('ZPOPMIN', PENDING, text(asked))
     if #popped < 2 * asked then something_waits = false else something_waits = nil end
     if #popped == 0 then break end

@@ -29,7 +29,7 @@ mod page;
 mod park;
 mod partition;
 mod prioritise;
-mod property;
+mod schedule;
 mod purge;
 mod recover;
 mod retention;

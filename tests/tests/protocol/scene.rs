@@ -40,6 +40,13 @@ impl Scene {
         Self { server, store, queue, plain, calls: Rc::default(), audited: Cell::new(false) }
     }
 
+    /// The same server, which the store and its queue reach at `url` from now on.
+    pub(crate) async fn through(mut self, url: String) -> Self {
+        self.store = self.server.store_at(url).await;
+        self.queue = self.store.first_partition(self.queue.name());
+        self
+    }
+
     /// Kills the server, starts it again, and connects anew.
     pub(crate) async fn restart(&mut self) {
         self.server.restart();

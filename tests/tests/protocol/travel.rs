@@ -7,7 +7,7 @@ use crate::scene::Scene;
 /// Moves every moment of a queue back: scores, fields and the ids of stream entries.
 const SHIFT: &str = r"
 local prefix, by, outage = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-for _, name in ipairs({ 'running', 'scheduled', 'expiring', 'dead', 'batches' }) do
+for _, name in ipairs({ 'running', 'scheduled', 'expiring', 'dead', 'batches', 'blocked' }) do
   local all = redis.call('ZRANGE', prefix .. name, 0, -1, 'WITHSCORES')
   for i = 1, #all, 2 do
     if tonumber(all[i + 1]) > 0 then redis.call('ZADD', prefix .. name, tonumber(all[i + 1]) - by, all[i]) end
@@ -37,11 +37,17 @@ for _, key in ipairs(redis.call('KEYS', prefix .. 'spec:*')) do
 end
 for _, key in ipairs(redis.call('KEYS', prefix .. 'batch:*')) do shift_fields(key, { 'created_at' }) end
 shift_fields(prefix .. 'stats', { 'upkeep_at', 'recover_after' })
+for _, key in ipairs(redis.call('KEYS', prefix .. 'claimed:*')) do
+  local left = redis.call('PTTL', key) - by / 1000
+  if left > 0 then redis.call('PEXPIRE', key, left) else redis.call('DEL', key) end
+end
+local seen_at = ''
 if outage == 'outage' then
   shift_fields(prefix .. 'stats', { 'seen_at' })
 else
   local clock = redis.call('TIME')
-  redis.call('HSET', prefix .. 'stats', 'seen_at', clock[1] * 1000000 + clock[2])
+  seen_at = string.format('%.0f', clock[1] * 1000000 + clock[2])
+  redis.call('HSET', prefix .. 'stats', 'seen_at', seen_at)
 end
 local streams = redis.call('KEYS', prefix .. 'batch-finished:*')
 streams[#streams + 1] = prefix .. 'finished'
@@ -54,6 +60,7 @@ for _, key in ipairs(streams) do
     redis.call('XADD', key, string.format('%.0f', tonumber(ms) - by / 1000) .. '-' .. seq, unpack(entry[2]))
   end
 end
+return seen_at
 ";
 
 /// Gives every lease of a queue a deadline that is over.
@@ -76,8 +83,9 @@ impl Scene {
         self.shift(Duration::from_secs(seconds), "outage").await;
     }
 
-    async fn shift(&self, time: Duration, how: &str) {
-        self.lua::<()>(SHIFT, &[&self.key(""), &time.as_micros().to_string(), how]).await;
+    /// Tells when the others spoke last, by the clock of Redis; nothing after an outage.
+    pub(crate) async fn shift(&self, time: Duration, how: &str) -> String {
+        self.lua(SHIFT, &[&self.key(""), &time.as_micros().to_string(), how]).await
     }
 
     /// One task's lease runs out, and the next call looks.

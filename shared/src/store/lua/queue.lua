@@ -182,11 +182,7 @@ local function commit(by)
   if recover_after ~= old_recover_after then figure('recover_after', text(recover_after)) end
   if upkeep_at ~= old_upkeep_at then figure('upkeep_at', text(upkeep_at)) end
   if stored_lease ~= old_lease then figure('lease', text(stored_lease)) end
-  for band in pairs(bands_claimed) do
-    drop_idle_tenants(band)
-    figure(V_FIELD[band], score_text(V[band]))
-  end
-  redis.call('HSET', STATS, unpack(set))
+  -- Before a band starts again: the turns that this call gave in it are forgotten with the others.
   if next(turns) then
     local fair = {}
     for member, turn in pairs(turns) do
@@ -195,6 +191,11 @@ local function commit(by)
     end
     redis.call('ZADD', FAIR, unpack(fair))
   end
+  for band in pairs(bands_claimed) do
+    drop_idle_tenants(band)
+    figure(V_FIELD[band], score_text(V[band]))
+  end
+  redis.call('HSET', STATS, unpack(set))
   if #dead_letters > 0 then redis.call('ZADD', DEAD, unpack(dead_letters)) end
   if batch_counts then commit_batches() end
   if next(finished_ids) then redis.call('XADD', FINISHED, '*', unpack(pairs_of(finished_ids))) end

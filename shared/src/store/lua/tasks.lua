@@ -68,7 +68,7 @@ local function task_helpers()
       redis.call('ZREM', PARKED, id)
       redis.call('HSET', TASK .. id, 'state', 'pending', 'reason', 'unparked')
       tasks.note('parked', 'pending', 'unparked', id, redis.call('HGET', TASK .. id, 'attempt'))
-      make_pending(id, tonumber(first[i + 1]))
+      make_pending(id, tasks.kept_score(id, first[i + 1]))
     end
   end
   -- A task with a concurrency key left `running`: the key's count falls.

@@ -83,6 +83,7 @@ local function upkeep(max_crashes)
         end
       end
     end
+    flush_pending() -- this very call may claim them
     return #lost == STEP
   end
 

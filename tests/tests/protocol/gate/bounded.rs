@@ -1,10 +1,10 @@
 //! What a question and a report cost does not grow with the fleet, the backlog or what was left behind. Counted in
 //! commands that the server ran inside the scripts.
 
-use windlass_shared::store::{Answered, Ask, Gate, Judged, Taught};
+use windlass_shared::store::{Answered, Ask, BreakerRule, CallVerdict, Gate, Judged, Taught, all_scripts};
 
 use super::{ask, done, gate, model, new_call};
-use crate::{big::cost, scene::Scene};
+use crate::{big::cost, draft::task, scene::Scene, schedule::confined_to};
 
 /// Three models with three buckets each; the third has room.
 fn route() -> Vec<windlass_shared::store::AskModel> {
@@ -168,4 +168,23 @@ async fn a_line_is_no_longer_than_anybody_would_wait() {
     let line: usize = t.redis(&["ZCARD", &t.gate_key("waiting:model:p/m")]).await;
     assert!(line <= 1000, "{line}");
     t.done().await;
+}
+
+#[tokio::test]
+async fn no_script_of_the_gateway_touches_a_key_of_another_tag() {
+    let t = confined_to("wl:{llm}:*").await;
+    let gate = t.store.gate();
+    for _ in 0..3 {
+        let call = admit(&gate).await;
+        gate.renew(&call, &call).await.unwrap();
+        settle(&gate, &call).await;
+        judge(&gate).await;
+        gate.may_call("host", BreakerRule::default()).await.unwrap();
+        gate.called("host", CallVerdict::Failure, "server", BreakerRule::default()).await.unwrap();
+    }
+    let of_gateway = all_scripts().iter().filter(|script| script.name.starts_with("llm/")).count();
+    assert_eq!(t.store.scripts_loaded().await.unwrap().0, of_gateway, "a script was not run");
+    // That it would show: the same user cannot use a queue.
+    let refused = t.queue.submit(&[task("a").new_task()]).await.unwrap_err();
+    assert!(refused.to_string().contains("No permissions"), "{refused}");
 }

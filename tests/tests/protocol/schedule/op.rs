@@ -14,6 +14,10 @@ use crate::{
 pub(super) const POOL: u8 = 8;
 /// Nodes at any moment; one that crashed is replaced by another with a new id.
 pub(super) const NODES: usize = 3;
+/// Nodes that are thought dead, and may yet speak: numbers from `NODES` on mean them.
+pub(super) const GHOSTS: usize = 3;
+/// Calls of a node that may come again.
+pub(super) const CALLS: usize = 3;
 pub(super) const BATCHES: [&str; 2] = ["b0", "b1"];
 
 /// A task to submit.
@@ -99,6 +103,8 @@ pub(super) enum Voice {
     Stranger,
     /// The owner, with an attempt number that is one too high or too low.
     OffBy(i8),
+    /// The node, of an attempt that it settled before.
+    Again,
 }
 
 /// What people decide.
@@ -128,18 +134,24 @@ pub(super) enum Op {
         node: usize,
         settle: Vec<(Outcome, Voice)>,
         want: usize,
+        /// The node never hears the reply.
+        lost: bool,
     },
-    /// The reply of the node's last call was lost.
+    /// An earlier call of a node comes again, word for word: 0 is the last one.
     Repeat {
         node: usize,
+        back: usize,
     },
     Extend {
         node: usize,
+        progress: bool,
     },
-    /// The node vanishes with what it holds, and another one boots.
+    /// The node vanishes with what it holds, and another one boots. It may speak again much later.
     Crash {
         node: usize,
     },
+    /// A waiting node hears the bell.
+    Hear,
     Cancel(Vec<u8>),
     Retry(Vec<u8>),
     Review(Vec<u8>, Verdict),
@@ -155,7 +167,7 @@ pub(super) enum Op {
 }
 
 impl Op {
-    /// The scripts whose headers name what this may do; `extend`'s names the upkeep.
+    /// The scripts whose headers name what this may do; that of `extend` names the upkeep.
     pub(super) fn scripts(&self) -> &'static [&'static str] {
         match self {
             Self::Submit(_) => &["submit"],
@@ -167,7 +179,7 @@ impl Op {
             Self::Prioritise(..) => &["prioritise"],
             Self::Purge(_) => &["purge"],
             Self::Configure(_) => &["configure"],
-            Self::Crash { .. } | Self::Lapse(_) | Self::Pass(_) | Self::Outage(_) => &["nothing"],
+            Self::Crash { .. } | Self::Hear | Self::Lapse(_) | Self::Pass(_) | Self::Outage(_) => &[],
         }
     }
 }
