@@ -196,8 +196,7 @@ impl Model for Fleet {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        let node =
-            Node { life: Life::Awake, held: BTreeMap::new(), call: None, calls: 0, beaten: false };
+        let node = Node { life: Life::Awake, held: BTreeMap::new(), call: None, calls: 0, beaten: false };
         vec![World {
             redis: Redis::new(self.tasks, self.nodes),
             nodes: vec![node; self.nodes],

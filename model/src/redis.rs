@@ -72,7 +72,8 @@ pub(crate) struct Redis {
 
 impl Redis {
     pub(crate) fn new(tasks: usize, nodes: usize) -> Self {
-        let record = Record { state: State::Pending, attempt: 0, node: 0, crashes: 0, commits: 0, excused: false };
+        let record =
+            Record { state: State::Pending, attempt: 0, node: 0, crashes: 0, commits: 0, excused: false };
         Self {
             records: vec![record; tasks],
             pending: (0..tasks).collect(),
@@ -108,7 +109,12 @@ impl Redis {
     }
 
     /// `excused`: the node is not there any more to hear the answer.
-    pub(crate) fn settle_and_claim(&mut self, call: &Request, excused: bool, broken: Option<Broken>) -> Reply {
+    pub(crate) fn settle_and_claim(
+        &mut self,
+        call: &Request,
+        excused: bool,
+        broken: Option<Broken>,
+    ) -> Reply {
         self.begin(broken);
         let last = self.claimed[call.node].clone().filter(|last| last.nonce == call.nonce);
         if let Some(mut last) = last.filter(|_| broken != Some(Broken::NonceIgnored)) {

@@ -47,11 +47,9 @@ impl Queue {
         // A node that takes only part of what waits rings for the next one.
         self.done.wakes = true;
         self.end(&call.node);
-        let put_off = call
-            .settles
-            .iter()
-            .zip(&settled)
-            .any(|(settle, answer)| *answer == Settled::Ok && settle.to == State::Scheduled && self.is_put_off(settle));
+        let put_off = call.settles.iter().zip(&settled).any(|(settle, answer)| {
+            *answer == Settled::Ok && settle.to == State::Scheduled && self.is_put_off(settle)
+        });
         let next = if put_off || claimed.len() < call.want { self.next_due() } else { None };
         Answer { settled, claimed, next }
     }

@@ -157,9 +157,7 @@ impl Queue {
     }
 
     fn note(&mut self, from: Option<State>, to: Option<State>, reason: Reason, id: &str, attempt: u32) {
-        self.done
-            .moves
-            .push((format!("{}>{} {reason}", word(from), word(to)), format!("{id}#{attempt}")));
+        self.done.moves.push((format!("{}>{} {reason}", word(from), word(to)), format!("{id}#{attempt}")));
     }
 
     /// A task goes on in another state.
@@ -193,8 +191,12 @@ impl Queue {
 
     /// Ids in this state, by `rank`, then by id.
     fn ids_in<R: Ord>(&self, state: State, rank: impl Fn(&Task) -> R) -> Vec<String> {
-        let mut ids: Vec<(R, &String)> =
-            self.tasks.iter().filter(|(_, task)| task.state == state).map(|(id, task)| (rank(task), id)).collect();
+        let mut ids: Vec<(R, &String)> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.state == state)
+            .map(|(id, task)| (rank(task), id))
+            .collect();
         ids.sort();
         ids.into_iter().map(|(_, id)| id.clone()).collect()
     }

@@ -37,7 +37,9 @@ impl Queue {
     fn promote(&mut self) {
         let now = self.clock.now;
         let due = self.ids_in(State::Scheduled, |task| task.due_at);
-        for id in due.into_iter().take(STEP).filter(|id| self.tasks[id].due_at <= Some(now)).collect::<Vec<_>>() {
+        for id in
+            due.into_iter().take(STEP).filter(|id| self.tasks[id].due_at <= Some(now)).collect::<Vec<_>>()
+        {
             let score = self.kept_score(&id);
             self.make_pending(&id, Reason::Due, score);
         }

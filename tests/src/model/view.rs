@@ -95,7 +95,8 @@ impl Queue {
 
     fn show_places(&self, view: &mut View) {
         let of = |state| self.tasks.iter().filter(move |(_, task)| task.state == state);
-        let at = |state, rank: fn(&Task) -> Moment| place(of(state).map(|(id, task)| (rank(task), id.clone())));
+        let at =
+            |state, rank: fn(&Task) -> Moment| place(of(state).map(|(id, task)| (rank(task), id.clone())));
         let score: fn(&Task) -> Moment = |task| task.score.unwrap_or_default() as Moment;
         view.put("pending", at(State::Pending, score));
         view.put("parked", at(State::Parked, score));

@@ -172,12 +172,6 @@ local function learned_limits(packed)
   return l
 end
 
--- The call that makes a request which others ask, too; and whether one of them waits for it.
-local function leader_of(request)
-  local words = redis.call('GET', prefix .. 'flight:' .. request)
-  if words then return string.match(words, '^%S+'), string.find(words, ' ', 1, true) ~= nil end
-end
-
 local function spent_key(scope, window) return prefix .. 'spent:' .. scope .. ':' .. window end
 
 -- A call is over, and cost so much. Figures that were deleted meanwhile know of no reservation.

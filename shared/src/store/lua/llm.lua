@@ -164,3 +164,9 @@ local function breaker_told(name, verdict, why, threshold, probes, opens)
   end
   keep_breaker(name, b)
 end
+
+-- The call that makes a request which others ask, too; and whether one of them waits for it.
+local function leader_of(request)
+  local words = redis.call('GET', prefix .. 'flight:' .. request)
+  if words then return string.match(words, '^%S+'), string.find(words, ' ', 1, true) ~= nil end
+end

@@ -27,7 +27,14 @@ return all
 
 const WIDTH: i64 = 1 << 51;
 const MOMENTS: [&str; 9] = [
-    "created_at", "started_at", "finished_at", "due_at", "expires_at", "unknown_since", "seen_at", "recover_after",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "due_at",
+    "expires_at",
+    "unknown_since",
+    "seen_at",
+    "recover_after",
     "upkeep_at",
 ];
 const JSON: [&str; 3] = ["error", "review", "progress"];
@@ -76,7 +83,8 @@ impl Reader {
             self.moment(text)
         } else if JSON.contains(&field) {
             // Lua writes the members of an object in any order.
-            serde_json::from_str::<serde_json::Value>(text).map_or_else(|_| text.to_owned(), |json| json.to_string())
+            serde_json::from_str::<serde_json::Value>(text)
+                .map_or_else(|_| text.to_owned(), |json| json.to_string())
         } else {
             text.to_owned()
         }
@@ -156,7 +164,8 @@ impl Reader {
     }
 
     fn events(&mut self, value: &Value) {
-        let (length, last): (String, Vec<(String, Pairs)>) = redis::from_redis_value_ref(value).expect("the event log");
+        let (length, last): (String, Vec<(String, Pairs)>) =
+            redis::from_redis_value_ref(value).expect("the event log");
         self.view.put("events", length);
         let Some((_, fields)) = last.into_iter().next() else { return };
         let by = fields.iter().find(|(name, _)| name == "by").map(|(_, by)| by.clone()).unwrap_or_default();
@@ -172,7 +181,8 @@ impl Reader {
         let mut lines = text[0].splitn(4, '\n');
         let (head, digest, _options, payload) = (lines.next(), lines.next(), lines.next(), lines.next());
         let task = self.tasks.entry(id.to_owned()).or_default();
-        let mut put = |name: &str, value: &str| _ = task.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        let mut put =
+            |name: &str, value: &str| _ = task.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         put("digest", digest.unwrap_or_default());
         put("payload", payload.unwrap_or_default());
         for (name, value) in head.unwrap_or_default().split(' ').filter_map(|word| word.split_once('=')) {

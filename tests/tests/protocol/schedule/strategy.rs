@@ -119,5 +119,6 @@ fn op() -> impl Strategy<Value = Op> {
 
 /// A schedule of up to `longest` steps.
 pub(super) fn schedule(longest: usize) -> impl Strategy<Value = Schedule> {
-    (prop_oneof![9 => Just(0), 1 => Just(FAR)], vec(op(), 1..=longest)).prop_map(|(turns, ops)| Schedule { turns, ops })
+    (prop_oneof![9 => Just(0), 1 => Just(FAR)], vec(op(), 1..=longest))
+        .prop_map(|(turns, ops)| Schedule { turns, ops })
 }

@@ -281,7 +281,10 @@ impl<'a> World<'a> {
         let expected = self.model.settle_and_claim(now, &call);
         let answer = Answer {
             settled: reply.settled.clone(),
-            claimed: names(&reply.claimed).into_iter().zip(reply.claimed.iter().map(|c| c.task.attempt)).collect(),
+            claimed: names(&reply.claimed)
+                .into_iter()
+                .zip(reply.claimed.iter().map(|c| c.task.attempt))
+                .collect(),
             next: moment(reply.next, self.ahead),
         };
         same(&answer, &expected)?;
@@ -310,7 +313,8 @@ impl<'a> World<'a> {
         let view = self.model.view();
         for claimed in claimed {
             let task = &claimed.task;
-            let of = |field: &str| view.get(&format!("task {} {field}", task.reference.id)).unwrap_or_default();
+            let of =
+                |field: &str| view.get(&format!("task {} {field}", task.reference.id)).unwrap_or_default();
             let number = |field: &str| of(field).parse().unwrap_or(0_u32);
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
             let told = (
