@@ -86,7 +86,9 @@ impl Queue {
             for id in &first {
                 taken.extend(self.tasks[id].score);
             }
-            taken.iter().for_each(|score| self.order.taken(*score));
+            for score in &taken {
+                self.order.taken(*score);
+            }
             for id in first {
                 claimed.extend(self.lease(&id, call));
             }

@@ -124,7 +124,9 @@ impl Queue {
         let over = |entry: &&Entry| (entry.at_ms + 1) * 1000 <= limit;
         let count = self.finished.iter().take(ENTRIES).take_while(over).count();
         let entries: Vec<Entry> = self.finished.drain(..count).collect();
-        entries.iter().for_each(|entry| self.forget(entry, None));
+        for entry in &entries {
+            self.forget(entry, None);
+        }
         entries.len() == ENTRIES
     }
 
@@ -136,7 +138,9 @@ impl Queue {
         };
         let finished = &mut self.batches.entry(name.clone()).or_default().finished;
         let entries: Vec<Entry> = finished.drain(..ENTRIES.min(finished.len())).collect();
-        entries.iter().for_each(|entry| self.forget(entry, Some(&name)));
+        for entry in &entries {
+            self.forget(entry, Some(&name));
+        }
         if entries.len() < ENTRIES {
             self.batches.remove(&name);
         }

@@ -182,7 +182,9 @@ impl Task {
             ("waits", self.waits),
             ("requeues", self.requeues),
         ];
-        charged.iter().for_each(|(name, count)| field(name, count));
+        for (name, count) in &charged {
+            field(name, count);
+        }
         let moments = [
             ("started_at", self.started_at),
             ("due_at", self.due_at),
@@ -190,7 +192,9 @@ impl Task {
             ("unknown_since", self.unknown_since),
             ("finished_at", self.finished_at),
         ];
-        moments.iter().for_each(|(name, at)| field(name, &at.unwrap_or_default()));
+        for (name, at) in &moments {
+            field(name, &at.unwrap_or_default());
+        }
         let texts = [
             ("batch", &self.batch),
             ("concurrency_key", &self.concurrency_key),
@@ -200,6 +204,8 @@ impl Task {
             ("ledger", &self.ledger),
             ("review", &self.review),
         ];
-        texts.iter().for_each(|(name, text)| field(name, &text.as_deref().unwrap_or_default()));
+        for (name, text) in &texts {
+            field(name, &text.as_deref().unwrap_or_default());
+        }
     }
 }

@@ -111,9 +111,9 @@ async fn a_lost_task_that_was_to_be_cancelled_is_cancelled() {
 async fn a_claim_recovers_too() {
     let (t, _) = running().await;
     t.pass_seconds(11).await;
-    t.node("n2").claim(1).await;
-    assert_eq!(t.state("a").await, "pending");
-    assert!(t.bell().await, "it was found on the way; somebody must come for it");
+    assert_eq!(t.node("n2").claim_ids(1).await, ["a"], "it is claimed by the call that finds it");
+    let record = t.record("a").await;
+    assert_eq!((record.attempt, record.crashes, record.node.as_deref()), (2, 1, Some("n2")));
     t.done().await;
 }
 

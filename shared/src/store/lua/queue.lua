@@ -127,7 +127,7 @@ local something_waits = nil
 local function flush_pending()
   if to_pending_n > 0 then
     redis.call('ZADD', PENDING, unpack(to_pending, 1, to_pending_n))
-    something_waits = true
+    something_waits = nil -- this very call may take it away again
   end
   to_pending_n = 0
 end
@@ -176,7 +176,9 @@ end
 
 local bands_claimed = {}
 local function commit(by)
+  local added = to_pending_n > 0
   flush_pending()
+  if added then something_waits = true end
   local set = { 'seen_at', now_text }
   local function figure(name, value) set[#set + 1] = name; set[#set + 1] = value end
   if recover_after ~= old_recover_after then figure('recover_after', text(recover_after)) end

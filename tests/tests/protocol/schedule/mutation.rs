@@ -138,10 +138,10 @@ const MUTANTS: &[Mutant] = &[
         "  if t[1] == 'running' then",
     ),
     (
-        "a cancelled task wakes none of its key",
-        "cancel",
-        "    if state == 'pending' then tasks.pass_on(concurrency_key) end",
-        "",
+        "a task that is put off does not free its place",
+        "settle_and_claim",
+        "    if concurrency_key then tasks.release_key(concurrency_key) end",
+        "    if concurrency_key and to ~= 'scheduled' then tasks.release_key(concurrency_key) end",
     ),
     (
         "a retried task still counts as failed in its batch",

@@ -158,7 +158,7 @@ pub(super) enum Op {
     Prioritise(Vec<u8>, Priority),
     Purge(State),
     Configure(QueueSettings),
-    /// One lease runs out.
+    /// One of the leases runs out.
     Lapse(u8),
     /// Seconds pass while others go on speaking to Redis.
     Pass(u64),

@@ -123,7 +123,7 @@ impl<'a> World<'a> {
                 Ok(())
             }
             Op::Lapse(number) => {
-                self.lapse(&name(*number)).await;
+                self.lapse(usize::from(*number)).await;
                 Ok(())
             }
             Op::Pass(seconds) => self.pass(*seconds, "").await,
@@ -207,12 +207,16 @@ impl<'a> World<'a> {
         self.model.configure(now, settings);
     }
 
-    /// A lease ends with the last call, and the next one looks.
-    async fn lapse(&mut self, name: &str) {
+    /// One of the leases ends with the last call, and the next one looks.
+    async fn lapse(&mut self, number: usize) {
+        let states = self.model.states();
+        let running: Vec<&str> =
+            states.iter().filter(|(_, state)| **state == State::Running).map(|(id, _)| *id).collect();
+        let Some(name) = running.get(number % running.len().max(1)).map(ToString::to_string) else { return };
         let seen_at = self.t.stat("seen_at").await.to_string();
-        self.t.redis::<()>(&["ZADD", &self.t.key("running"), "XX", &seen_at, name]).await;
+        self.t.redis::<()>(&["ZADD", &self.t.key("running"), "XX", &seen_at, &name]).await;
         self.t.upkeep_now().await;
-        self.model.lapse(name);
+        self.model.lapse(&name);
     }
 
     /// Time passes. A few milliseconds more than was said, since logs cut their moments off: so no sum of such times is
