@@ -12,7 +12,7 @@ fn fleet(nodes: usize, tasks: usize, faults: Faults) -> Fleet {
 }
 
 /// Walks every state.
-fn holds(fleet: Fleet) {
+fn holds(fleet: &Fleet) {
     let checker = fleet.clone().checker().threads(2).spawn_bfs().join();
     println!("{fleet:?}: {} states", checker.unique_state_count());
     assert!(checker.is_done() && checker.unique_state_count() > 100, "the walk ended early");
@@ -29,27 +29,27 @@ fn breaks(broken: Broken, faults: Faults, promise: &'static str) {
 
 #[test]
 fn nodes_that_crash_and_sleep() {
-    holds(fleet(2, 2, Faults { crashes: 1, sleeps: 1, ..Faults::default() }));
+    holds(&fleet(2, 2, Faults { crashes: 1, sleeps: 1, ..Faults::default() }));
 }
 
 #[test]
 fn replies_that_are_lost_and_calls_that_come_twice() {
-    holds(fleet(2, 2, Faults { losses: 1, repeats: 1, sleeps: 1, ..Faults::default() }));
+    holds(&fleet(2, 2, Faults { losses: 1, repeats: 1, sleeps: 1, ..Faults::default() }));
 }
 
 #[test]
 fn redis_is_away() {
-    holds(fleet(2, 2, Faults { outages: 2, losses: 1, ..Faults::default() }));
+    holds(&fleet(2, 2, Faults { outages: 2, losses: 1, ..Faults::default() }));
 }
 
 #[test]
 fn everything_at_once_to_one_task() {
-    holds(fleet(2, 1, Faults { crashes: 1, sleeps: 1, outages: 1, losses: 1, repeats: 1 }));
+    holds(&fleet(2, 1, Faults { crashes: 1, sleeps: 1, outages: 1, losses: 1, repeats: 1 }));
 }
 
 #[test]
 fn three_nodes() {
-    holds(fleet(3, 1, Faults { crashes: 1, sleeps: 1, ..Faults::default() }));
+    holds(&fleet(3, 1, Faults { crashes: 1, sleeps: 1, ..Faults::default() }));
 }
 
 #[test]
