@@ -44,3 +44,4 @@ mod tools;
 mod types;
 mod unknown_type;
 mod unreadable;
+mod wire;
