@@ -45,7 +45,7 @@ pub(crate) async fn run(
         log(&node, &task, &outcome);
         let failed = matches!(outcome, Outcome::Failed(_));
         let policy = known.filter(|_| failed).map(|known| known.policy(&task)).unwrap_or_default();
-        let settle = decide(&task, &policy, outcome, node.limits.max_result, fastrand::f64())?;
+        let settle = decide(&task, &policy, outcome, &node.limits, fastrand::f64())?;
         objects::put_away(&node, &task.reference, settle, stopped).await
     }
     .instrument(span)
@@ -86,6 +86,7 @@ fn decode(task: &mut TaskRecord, progress: Progress) -> Result<Job, Unfit> {
         batch: task.batch.clone(),
         priority: task.priority,
         waits: task.waits,
+        crashes: task.crashes,
         ledger: task.ledger.clone(),
         carry: Carry::default(),
         metadata: task.options.metadata.clone(),
@@ -106,6 +107,11 @@ async fn execute(
         biased;
         // Nobody holds the other end any more: a later attempt took this one's place.
         cause = stopped => Outcome::Stopped(cause.unwrap_or(Cause::Lost), job.carry.get()),
+        () = job.progress.silence(known.progress_deadline) => {
+            let limit = known.progress_deadline.map(windlass_shared::model::time::human).unwrap_or_default();
+            let message = format!("no sign of life for {limit} (progress_deadline of the type)");
+            Outcome::Failed(Failure { ledger: job.carry.get(), ..Failure::new(ErrorClass::Timeout, message) })
+        }
         ended = tokio::time::timeout(timeout, &mut guarded) => match ended {
             Ok(Ok(Ok(result))) => Outcome::Done(result),
             Ok(Ok(Err(failure))) => Outcome::Failed(failure),

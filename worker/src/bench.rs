@@ -150,6 +150,7 @@ impl Bench {
             batch: None,
             priority: Priority::Normal,
             waits: 0,
+            crashes: 0,
             ledger: None,
             carry: Carry::default(),
             metadata: None,

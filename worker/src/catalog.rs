@@ -22,6 +22,8 @@ use crate::{
 pub(crate) struct Known {
     pub(crate) executor: Arc<dyn Executor>,
     timeout: Duration,
+    /// Longest silence of an attempt, if there is one.
+    pub(crate) progress_deadline: Option<Duration>,
     policy: RetryPolicy,
 }
 
@@ -93,7 +95,12 @@ impl Catalog {
 
 impl Known {
     fn new(executor: Arc<dyn Executor>, spec: &TypeSpec, config: &Config) -> Self {
-        Self { executor, timeout: spec.timeout.unwrap_or(config.worker.timeout), policy: spec.retry_policy() }
+        Self {
+            executor,
+            timeout: spec.timeout.unwrap_or(config.worker.timeout),
+            progress_deadline: spec.progress_deadline,
+            policy: spec.retry_policy(),
+        }
     }
 
     /// What the task says goes before what its type says.

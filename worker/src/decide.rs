@@ -13,6 +13,7 @@ use windlass_shared::{
 
 use crate::{
     executor::{Failure, Next},
+    node::Limits,
     running::Cause,
 };
 
@@ -47,9 +48,10 @@ pub(crate) fn decide(
     task: &TaskRecord,
     policy: &RetryPolicy,
     outcome: Outcome,
-    max_result: usize,
+    limits: &Limits,
     jitter: f64,
 ) -> Option<Settle> {
+    let max_result = limits.max_result;
     let settle = |to, reason, delay, error: Option<(ErrorClass, String)>, result: String| {
         Some(Settle {
             id: task.reference.id.clone(),
@@ -135,6 +137,13 @@ pub(crate) fn decide(
         Outcome::Stopped(Cause::Cancelled, _) => {
             settle(State::Cancelled, Reason::Cancelled, none, None, String::new())
         }
+        Outcome::Stopped(Cause::HandBack, ledger) if task.interruptions >= limits.max_interruptions => {
+            let message = format!(
+                "given back {} times before it was done (setting worker.max_interruptions): it may need longer than nodes live",
+                task.interruptions + 1
+            );
+            settle(State::Failed, Reason::Failed, none, Some((ErrorClass::Interrupted, message)), ledger)
+        }
         Outcome::Stopped(Cause::HandBack, ledger) => {
             settle(State::Pending, Reason::Interrupted, none, None, ledger)
         }
@@ -163,8 +172,23 @@ mod tests {
         TaskRecord::from_fields(reference, fields.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec())
     }
 
+    fn limits() -> Limits {
+        Limits { max_result: 10, max_interruptions: 2, ..Limits::default() }
+    }
+
+    #[test]
+    fn a_task_that_is_given_back_again_and_again_fails_in_the_end() {
+        let given_back = |interruptions| {
+            let task = TaskRecord { interruptions, ..task() };
+            let outcome = Outcome::Stopped(Cause::HandBack, String::new());
+            decide(&task, &RetryPolicy::default(), outcome, &limits(), 1.0).map(|s| (s.to, s.reason))
+        };
+        assert_eq!(given_back(1), Some((State::Pending, Reason::Interrupted)));
+        assert_eq!(given_back(2), Some((State::Failed, Reason::Failed)));
+    }
+
     fn decided(outcome: Outcome) -> Option<(State, Reason)> {
-        decide(&task(), &RetryPolicy { max_attempts: 3, ..RetryPolicy::default() }, outcome, 10, 1.0)
+        decide(&task(), &RetryPolicy { max_attempts: 3, ..RetryPolicy::default() }, outcome, &limits(), 1.0)
             .map(|settle| (settle.to, settle.reason))
     }
 
@@ -202,7 +226,7 @@ mod tests {
     fn the_last_attempt_exhausts() {
         let policy = RetryPolicy { max_attempts: 2, ..RetryPolicy::default() };
         let outcome = Outcome::Failed(Failure::new(ErrorClass::Server, "x"));
-        let settle = decide(&task(), &policy, outcome, 10, 1.0).unwrap();
+        let settle = decide(&task(), &policy, outcome, &limits(), 1.0).unwrap();
         assert_eq!((settle.to, settle.reason), (State::Failed, Reason::Exhausted));
     }
 

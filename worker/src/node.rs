@@ -66,13 +66,14 @@ pub(crate) struct Served {
 }
 
 /// Settings of a node that do not change.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Limits {
     pub(crate) concurrency: usize,
     pub(crate) lease: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) max_result: usize,
     pub(crate) max_crashes: u32,
+    pub(crate) max_interruptions: u32,
 }
 
 /// What all parts of a node share.

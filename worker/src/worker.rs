@@ -171,6 +171,7 @@ async fn assemble(
             drain_timeout: config.worker.drain_timeout,
             max_result: config.worker.max_result,
             max_crashes: config.worker.max_crashes,
+            max_interruptions: config.worker.max_interruptions,
         },
         labels: config.worker.labels.clone(),
         sandbox,

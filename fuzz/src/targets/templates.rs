@@ -151,6 +151,7 @@ fn fill(template: &Value, payload: &str) {
         batch: None,
         priority: Priority::Normal,
         waits: 0,
+        crashes: 0,
         ledger: None,
         carry: Carry::default(),
         metadata: None,

@@ -109,6 +109,8 @@ pub struct WorkerSettings {
     pub max_result: usize,
     /// A task whose node was lost this often fails.
     pub max_crashes: u32,
+    /// A task that nodes gave back more often fails.
+    pub max_interruptions: u32,
     /// How long an attempt may take, where neither the task nor its type says so.
     pub timeout: Duration,
 }
@@ -206,6 +208,7 @@ impl WorkerSettings {
             workspace: workspace.unwrap_or_else(std::env::temp_dir),
             max_result: ClaimCheckSettings::from_values(values).limit(values.get("worker.max_result")),
             max_crashes: values.get("worker.max_crashes"),
+            max_interruptions: values.get("worker.max_interruptions"),
             timeout: values.get("worker.timeout"),
         }
     }

@@ -294,6 +294,14 @@ pub const SETTINGS: &[Setting] = &[
         ..WORKER
     },
     Setting {
+        key: "worker.max_interruptions",
+        env: &["WINDLASS_MAX_INTERRUPTIONS"],
+        kind: Kind::Count(1, 1_000_000),
+        default: "100",
+        help: "A task that draining nodes gave back more often than this fails: it may need longer than nodes live.",
+        ..WORKER
+    },
+    Setting {
         key: "worker.timeout",
         env: &["WINDLASS_TASK_TIMEOUT", "OPENHANDS_TIMEOUT"],
         kind: Kind::Duration(Duration::from_millis(1), FOREVER),

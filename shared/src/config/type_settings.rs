@@ -32,6 +32,12 @@ pub const TYPE_SETTINGS: &[Setting] = &[
     key("queue", Kind::Name("the name of a queue", check::<QueueName>), "", "Where its tasks go."),
     key("priority", Kind::Name("critical, high, normal or low", check::<Priority>), "", "How soon they run."),
     key("timeout", Kind::Duration(INSTANT, FOREVER), "", "How long an attempt may take."),
+    worker_key(
+        "progress_deadline",
+        Kind::Duration(INSTANT, FOREVER),
+        "",
+        "Longest silence between two reports of progress. Unless given, an attempt may be silent until its timeout.",
+    ),
     key("max_attempts", Kind::Count(1, 1000), "", "How often a task is tried."),
     key("retry.base", Kind::Duration(Duration::ZERO, FOREVER), "", "Longest wait before the first retry."),
     key("retry.cap", Kind::Duration(Duration::ZERO, FOREVER), "", "Longest wait before any retry."),

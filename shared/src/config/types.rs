@@ -27,6 +27,8 @@ pub struct TypeSpec {
     pub priority: Option<Priority>,
     /// How long an attempt may take.
     pub timeout: Option<Duration>,
+    /// Longest silence between two reports of progress, if they are demanded.
+    pub progress_deadline: Option<Duration>,
     /// How often a task is tried.
     pub max_attempts: Option<u32>,
     /// Longest wait before the first retry.
@@ -114,6 +116,7 @@ impl TypeSpec {
             queue: values.get("queue"),
             priority: values.get("priority"),
             timeout: values.get("timeout"),
+            progress_deadline: values.get("progress_deadline"),
             max_attempts: values.get("max_attempts"),
             retry_base: values.get("retry.base"),
             retry_cap: values.get("retry.cap"),

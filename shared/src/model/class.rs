@@ -87,6 +87,8 @@ classes! {
     UnknownType = "unknown_type", Fail;
     /// The node that ran the task vanished too often.
     Crashed = "crashed", Fail;
+    /// Nodes gave the task back too often before it was done.
+    Interrupted = "interrupted", Fail;
     /// Cancelled by a person or a program.
     Cancelled = "cancelled", Fail;
     /// Not foreseen.

@@ -94,10 +94,10 @@ fn a_thin_link_makes_slow_and_charges_nothing() {
 /// for a lease and none is charged with a crash.
 #[test]
 fn replies_that_break_off_in_the_middle_cost_no_attempt() {
-    let linked = Linked::start(&FleetOptions { concurrency: 20, ..FleetOptions::default() });
+    let linked = Linked::start(&FleetOptions { concurrency: 8, ..FleetOptions::default() });
     let payload = json!({"ms": 5, "text": "x".repeat(500)});
     linked.fleet.windlass(&["pause", "default"]).ok();
-    linked.fleet.submit_lines(&lines("t", 400, "noop", &payload), &["--batch", "b"]);
+    linked.fleet.submit_lines(&lines("t", 5000, "noop", &payload), &["--batch", "b"]);
     linked.fleet.windlass(&["resume", "default"]).ok();
     let mut cuts = 0;
     eventually("it is done", secs(60), || {
@@ -108,11 +108,11 @@ fn replies_that_break_off_in_the_middle_cost_no_attempt() {
             }
         }
         thread::sleep(Duration::from_millis(5));
-        linked.fleet.total("default", "completed") == 400
+        linked.fleet.total("default", "completed") == 5000
     });
     linked.set(Weather::Fair);
     assert!(cuts > 10, "only {cuts} replies were cut");
-    assert_all_counters(&linked.finish(400), [1, 0, 0, 0]);
+    assert_all_counters(&linked.finish(5000), [1, 0, 0, 0]);
     linked.is_well();
 }
 

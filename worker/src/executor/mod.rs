@@ -57,6 +57,8 @@ pub struct Job {
     pub priority: Priority,
     /// How often it gave its slot back to wait for a limit.
     pub waits: u32,
+    /// How many nodes were lost while they ran it.
+    pub crashes: u32,
     /// What earlier attempts left in [`Failure::ledger`].
     pub ledger: Option<String>,
     /// What the next attempt must know of this one, should it be ended from outside.

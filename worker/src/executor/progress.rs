@@ -2,11 +2,13 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+use tokio::time::Instant;
 
 /// A report larger than this many bytes is dropped: it is written to Redis with every beat.
 const LARGEST: usize = 16 * 1024;
@@ -16,13 +18,29 @@ const LARGEST: usize = 16 * 1024;
 pub struct Progress(Option<Reports>);
 
 /// Where the reports of a task arrive.
-#[derive(Clone, Default)]
-pub struct Reports(Arc<Mutex<Option<Box<RawValue>>>>);
+#[derive(Clone)]
+pub struct Reports(Arc<Mutex<Latest>>);
+
+struct Latest {
+    report: Option<Box<RawValue>>,
+    /// When it came, or the attempt began.
+    at: Instant,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Latest { report: None, at: Instant::now() })))
+    }
+}
 
 impl Reports {
     /// The latest report, if none was taken since it came.
     pub fn take(&self) -> Option<Box<RawValue>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.latest().report.take()
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Latest> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -47,12 +65,26 @@ impl Progress {
         }
     }
 
-    /// Reports JSON that is written already.
+    /// Reports JSON that is written already. A huge one is dropped, but is a sign of life.
     pub fn report_raw(&self, value: Box<RawValue>) {
-        if let Some(reports) = &self.0
-            && value.get().len() <= LARGEST
-        {
-            *reports.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        if let Some(reports) = &self.0 {
+            let mut latest = reports.latest();
+            latest.at = Instant::now();
+            if value.get().len() <= LARGEST {
+                latest.report = Some(value);
+            }
+        }
+    }
+
+    /// Waits until there was no report for `longest`; for ever, if none is demanded.
+    pub(crate) async fn silence(&self, longest: Option<Duration>) {
+        let (Some(longest), Some(reports)) = (longest, &self.0) else { return std::future::pending().await };
+        loop {
+            let until = reports.latest().at + longest;
+            if until <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(until).await;
         }
     }
 }
@@ -78,5 +110,23 @@ mod tests {
         assert_eq!(reports.take().unwrap().get(), r#"{"done":2}"#);
         assert!(reports.take().is_none(), "each is taken once");
         Progress::none().report(&1);
+    }
+
+    #[tokio::test]
+    async fn silence_begins_anew_with_each_report() {
+        let (progress, _reports) = Progress::channel();
+        let (start, second, step) = (Instant::now(), Duration::from_secs(1), Duration::from_millis(300));
+        let talk = async {
+            for n in 0..3 {
+                tokio::time::sleep(step).await;
+                progress.report(&n);
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = progress.silence(Some(second)) => {}
+            () = talk => {}
+        }
+        assert!(start.elapsed() >= second + step, "it ended {:?} after the start", start.elapsed());
     }
 }

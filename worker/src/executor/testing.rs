@@ -24,6 +24,7 @@ pub(crate) fn job(payload: &Value) -> Job {
         batch: None,
         priority: Priority::Normal,
         waits: 0,
+        crashes: 0,
         ledger: None,
         carry: super::Carry::default(),
         metadata: None,

@@ -172,6 +172,7 @@ fn sample(key: &str) -> &'static str {
         "claim_check.url" => "s3://bucket/prefix",
         "llm.base_url" | "claim_check.endpoint" => "https://example.org/v1",
         "sealing.keys" => RING,
+        "sandbox.network" => "true",
         "sandbox.read" | "sandbox.write" => "/data",
         "worker.labels" => "zone=a",
         _ => "text",

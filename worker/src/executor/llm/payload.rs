@@ -144,20 +144,32 @@ impl Payload {
     }
 
     /// Requirements of a model: the type's, the task's over them.
-    pub(super) fn requirements(&self, gateway: &Gateway, options: &Options) -> Result<Requirements, Failure> {
+    ///
+    /// A task whose node was lost may have been too much for it because of the model that was asked, such as one that
+    /// runs within the node: each time, the route begins with the next model.
+    pub(super) fn requirements(
+        &self,
+        gateway: &Gateway,
+        options: &Options,
+        crashes: u32,
+    ) -> Result<Requirements, Failure> {
         let of_type = serde_json::to_value(&options.requirements).unwrap_or_default();
         let mut need: Requirements = serde_json::from_value(merged(of_type, self.requirements.as_ref()))
             .map_err(|error| Failure::bad_request(format!("`requirements`: {error}")))?;
         if let Some(complexity) = self.complexity {
             need.complexity = complexity;
         }
-        let route = match &self.model {
+        let mut route = match &self.model {
             Some(model) => vec![model.clone()],
             // A task that says what it needs does not want the usual model.
             None if self.requirements.is_some() && need.models.is_empty() => Vec::new(),
             None if !need.models.is_empty() => need.models.clone(),
             None => options.route.clone(),
         };
+        if !route.is_empty() {
+            let lost = crashes as usize % route.len();
+            route.rotate_left(lost);
+        }
         need.models = route.iter().map(|name| gateway.named(name)).collect::<Result<_, _>>()?;
         need.check()
             .map_err(|faults| Failure::bad_request(format!("`requirements`: {}", faults.join("; "))))?;

@@ -93,7 +93,7 @@ impl<'a> Rounds<'a> {
         ledger: Arc<Mutex<Ledger>>,
     ) -> Result<Self, Failure> {
         let options = &executor.options;
-        let mut need = payload.requirements(&executor.gateway, options)?;
+        let mut need = payload.requirements(&executor.gateway, options, job.crashes)?;
         need.category = need.category.take().or_else(|| Some(who.category.clone()).filter(|c| !c.is_empty()));
         let request = payload.request(job, options)?;
         let cache = if payload.cache == Some(false) { CacheKind::Off } else { options.cache };
