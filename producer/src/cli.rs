@@ -1,6 +1,7 @@
 //! The command line of `windlass`, as it is typed.
 #![allow(rustdoc::bare_urls, clippy::doc_markdown, reason = "doc comments here are the help texts")]
 
+mod backup;
 mod budgets;
 mod keys;
 mod metrics;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::{
+    backup::{Export, Import},
     budgets::{BudgetSet, Budgets, BudgetsCommand, OnLimit, Window},
     keys::{Keys, KeysCommand},
     metrics::{By, Metrics},
@@ -161,9 +163,19 @@ pub(crate) enum Command {
         after_help = "Example:\n  windlass objects sweep --delete\n\nWhat goes there, and when: docs/payloads.md"
     )]
     Objects(Objects),
+    /// Copy queues into a file, to restore them elsewhere
+    #[command(
+        after_help = "A queue must be paused, and nothing of it may run. Needs a Redis user who may DUMP.\n\nExamples:\n  windlass export default --pause --file default.export\n  windlass export --all --pause --file fleet.export\n  windlass export default --pause --file default.export --resume      after an interruption\n\nBackups and the way back: docs/disaster.md"
+    )]
+    Export(Export),
+    /// Bring queues back from a file that `export` wrote
+    #[command(
+        after_help = "The queues must not be there. Run it again after an interruption: it goes on. Needs a Redis user who may RESTORE.\n\nExamples:\n  windlass import --file fleet.export\n  windlass import --file fleet.export --keep-paused      look before anything runs\n\nBackups and the way back: docs/disaster.md"
+    )]
+    Import(Import),
     /// Check Redis and the fleet
     #[command(
-        after_help = "Examples:\n  windlass doctor\n  windlass doctor --verify      prove that each task is in exactly one place"
+        after_help = "Examples:\n  windlass doctor\n  windlass doctor --verify      prove that each task is in exactly one place\n  windlass doctor --verify --repair          what would be repaired\n  windlass doctor --verify --repair --yes    repair it, while the fleet works"
     )]
     Doctor(Doctor),
     /// Run a whole fleet on this machine: a private Redis and some workers
@@ -498,6 +510,13 @@ pub(crate) struct Doctor {
     /// Check every task: it must be in exactly one place. Reads only, on the live data
     #[arg(long)]
     pub(crate) verify: bool,
+    /// Show what would be repaired, and change nothing: tasks in no place or in a wrong one, records without a payload,
+    /// wrong counts. Exit 1 if there is something
+    #[arg(long, requires = "verify")]
+    pub(crate) repair: bool,
+    /// Repair it
+    #[arg(long, requires = "repair")]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

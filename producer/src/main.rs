@@ -1,5 +1,6 @@
 //! `windlass`: see `windlass --help`.
 
+mod archive;
 mod bulk;
 mod cli;
 mod commands;

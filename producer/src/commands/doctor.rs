@@ -12,6 +12,7 @@ use windlass_shared::{
 };
 
 use crate::{
+    cli,
     context::Context,
     exit::{Done, Failure},
     output::{self, Format},
@@ -40,7 +41,7 @@ fn check(name: &'static str, status: Status, detail: impl Into<String>) -> Check
 }
 
 /// `windlass doctor`.
-pub(crate) async fn run(context: &Context, verify: bool) -> Done {
+pub(crate) async fn run(context: &Context, args: &cli::Doctor) -> Done {
     // An unreachable Redis ends here, with its own exit code.
     let store = context.connect().open().await?;
     let servers = store.servers().await?;
@@ -58,7 +59,10 @@ pub(crate) async fn run(context: &Context, verify: bool) -> Done {
     checks.extend(llm::checks(context, &store, &nodes).await?);
     checks.extend(object_store(&store).await);
     checks.extend(sealing::checks(context, &store, &nodes).await?);
-    if verify {
+    if args.repair {
+        checks.extend(repair(&store, args.yes).await?);
+    }
+    if args.verify {
         checks.extend(audit(&store).await?);
     }
     output::list(
@@ -231,6 +235,23 @@ fn sandboxes(alive: &[&NodeRecord]) -> Vec<Check> {
         check("sandbox", Status::Warn, detail)
     };
     lacking.into_iter().map(warning).collect()
+}
+
+/// Repairs every queue, or only tells how. What is still to do is a failed check.
+async fn repair(store: &Store, apply: bool) -> Done<Vec<Check>> {
+    let mut checks = Vec::new();
+    for name in store.queues().await? {
+        for repair in store.queue(&name).await?.repair(apply).await? {
+            let (status, what) =
+                if apply { (Status::Ok, "done") } else { (Status::Fail, "to do, with --yes") };
+            let detail = format!("queue {name}: {}: {}: {}", repair.subject, what, repair.repair);
+            checks.push(check("repair", status, detail));
+        }
+    }
+    if checks.is_empty() {
+        checks.push(check("repair", Status::Ok, "nothing to repair"));
+    }
+    Ok(checks)
 }
 
 async fn audit(store: &Store) -> Done<Vec<Check>> {

@@ -3,6 +3,8 @@
 mod budgets;
 mod doctor;
 mod events;
+mod export;
+mod import;
 mod keys;
 mod metrics;
 mod models;
@@ -75,7 +77,9 @@ pub(crate) async fn run(cli: Cli) -> Done {
         Command::Models(args) => models::run(&context, args).await,
         Command::SelectModel(args) => models::select(&context, &args).await,
         Command::Review(args) => review::run(&context, args).await,
-        Command::Doctor(args) => doctor::run(&context, args.verify).await,
+        Command::Doctor(args) => doctor::run(&context, &args).await,
+        Command::Export(args) => export::run(&context, args).await,
+        Command::Import(args) => import::run(&context, args).await,
         Command::Dev(args) => dev::run(&context, &cli.global, args).await,
         Command::Objects(args) => objects::run(&context, args.command).await,
         Command::Keys(_) => keys::list(&context),

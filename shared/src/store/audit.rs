@@ -26,7 +26,24 @@ pub struct Audit {
     pub faults: Vec<Fault>,
 }
 
+/// What the records of some tasks say, by what they belong to.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Running tasks by concurrency key.
+    pub(super) running: BTreeMap<String, i64>,
+    /// Tasks by batch and state.
+    pub(super) batches: BTreeMap<String, BTreeMap<String, i64>>,
+    /// Those that belong to another partition.
+    pub(super) misplaced: Vec<Fault>,
+}
+
 const PAGE: usize = 200;
+const FINALS: [&str; 4] = ["completed", "failed", "cancelled", "expired"];
+
+/// How many tasks of these states are not final.
+pub(super) fn open_of(states: &BTreeMap<String, i64>) -> i64 {
+    states.iter().filter(|(state, _)| !FINALS.contains(&state.as_str())).map(|(_, n)| n).sum()
+}
 
 /// The ids of each of these partitions, which are on one server, that have a spec or a record.
 async fn recorded_ids(partitions: &[&Partition], pattern: &str) -> Result<Vec<BTreeSet<String>>> {
@@ -135,21 +152,31 @@ impl Partition {
         Ok(ids.into_iter().collect())
     }
 
+    /// Every id that has a spec or a record, or is in a place.
+    pub(super) async fn ids(&self) -> Result<Vec<String>> {
+        self.with_placed(self.recorded_ids().await?).await
+    }
+
     /// Counts of concurrency keys and batches. They move while we look, so a difference counts only if it stays.
-    async fn audit_counts(&self, ids: &[String]) -> Result<Vec<Fault>> {
+    pub(super) async fn audit_counts(&self, ids: &[String]) -> Result<Vec<Fault>> {
         let first = self.count_faults(ids).await?;
         if first.is_empty() {
             return Ok(first);
         }
-        let recorded = self.recorded_ids().await?;
-        let second = self.count_faults(&self.with_placed(recorded).await?).await?;
+        let second = self.count_faults(&self.ids().await?).await?;
         Ok(first.into_iter().filter(|fault| second.contains(fault)).collect())
     }
 
     async fn count_faults(&self, ids: &[String]) -> Result<Vec<Fault>> {
-        let mut running: BTreeMap<String, i64> = BTreeMap::new();
-        let mut batches: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
-        let mut faults = Vec::new();
+        let Tally { running, batches, misplaced: mut faults } = self.tally(ids).await?;
+        faults.extend(self.key_count_faults(&running).await?);
+        faults.extend(self.batch_faults(&batches).await?);
+        Ok(faults)
+    }
+
+    /// Counts these tasks by what they belong to.
+    pub(super) async fn tally(&self, ids: &[String]) -> Result<Tally> {
+        let Tally { mut running, mut batches, misplaced: mut faults } = Tally::default();
         for page in ids.chunks(PAGE) {
             let mut pipeline = redis::pipe();
             for id in page {
@@ -187,9 +214,7 @@ impl Partition {
                 }
             }
         }
-        faults.extend(self.key_count_faults(&running).await?);
-        faults.extend(self.batch_faults(&batches).await?);
-        Ok(faults)
+        Ok(Tally { running, batches, misplaced: faults })
     }
 
     async fn key_count_faults(&self, running: &BTreeMap<String, i64>) -> Result<Vec<Fault>> {
@@ -222,16 +247,14 @@ impl Partition {
                 continue; // forgotten: its failed tasks stay in the dead letter
             }
             let get = |word: &str| c.get(word).copied().unwrap_or(0);
-            let finals = ["completed", "failed", "cancelled", "expired"];
-            let open = get("total") - finals.iter().map(|word| get(word)).sum::<i64>();
-            let found: i64 =
-                states.iter().filter(|(state, _)| !finals.contains(&state.as_str())).map(|(_, n)| n).sum();
+            let open = get("total") - FINALS.iter().map(|word| get(word)).sum::<i64>();
+            let found = open_of(states);
             if open != found {
                 faults.push(
                     self.fault(name.clone(), format!("the batch counts {open} open tasks, but {found} are")),
                 );
             }
-            for word in finals {
+            for word in FINALS {
                 let found = states.get(word).copied().unwrap_or(0);
                 if get(word) < found {
                     faults.push(self.fault(

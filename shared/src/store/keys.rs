@@ -228,6 +228,11 @@ impl QueueKeys {
         name.strip_prefix("spec:").or_else(|| name.strip_prefix("task:"))
     }
 
+    /// The key of this name, such as `spec:ID`.
+    pub(super) fn named(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
     /// What all of them begin with. It holds no character that is special in a pattern.
     pub(super) fn prefix(&self) -> &str {
         &self.prefix

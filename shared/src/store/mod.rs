@@ -6,6 +6,7 @@
 
 mod address;
 pub mod audit;
+mod backup;
 mod connect;
 mod connection;
 mod durable;
@@ -25,6 +26,8 @@ mod packed;
 mod partition;
 mod payloads;
 mod queue;
+mod repair;
+mod restore;
 mod script;
 mod server;
 mod settle;
@@ -35,6 +38,7 @@ mod wait;
 
 use std::{sync::Arc, time::Duration};
 
+pub use backup::Standing;
 pub use connect::{Connect, SentinelLogin, Tls};
 pub use error::{Result, StoreError};
 pub use extend::{Extend, Extended, Held};
@@ -48,6 +52,8 @@ pub use operate::{Cancelled, Purged, QueueSettings, Review, Reviewed};
 pub use partition::Partition;
 pub use payloads::Payloads;
 pub use queue::{MOST_PARTITIONS, Queue};
+pub use repair::Repair;
+pub use restore::{Dumped, Import, Progress};
 pub use script::{Script, all as all_scripts};
 pub use server::ServerFacts;
 pub use settle::{Claimed, Settle, SettleAndClaim, Settled, SettledAndClaimed};

@@ -248,9 +248,9 @@ impl Partition {
         self.set(pairs).await
     }
 
-    async fn set(&self, pairs: Vec<(&'static str, String)>) -> Result<()> {
+    pub(super) async fn set(&self, pairs: Vec<(impl Into<String>, String)>) -> Result<()> {
         let mut args = vec![PRODUCER.to_owned()];
-        args.extend(pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
+        args.extend(pairs.into_iter().flat_map(|(name, value)| [name.into(), value]));
         match self.run::<String>(&CONFIGURE, &args).await?.as_str() {
             "divided" => Err(StoreError::divided_already(&self.name)),
             "in use" => Err(StoreError::Impossible(format!(

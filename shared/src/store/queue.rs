@@ -93,6 +93,10 @@ impl Queue {
         &self.name
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Its partitions, the first one first.
     pub fn partitions(&self) -> &[Partition] {
         &self.partitions

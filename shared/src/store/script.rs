@@ -54,6 +54,7 @@ scripts! {
     EXTEND = "extend", [QUEUE, TASKS, UPKEEP];
     PRIORITISE = "prioritise", [QUEUE, TASKS];
     PURGE = "purge", [QUEUE, TASKS];
+    REPAIR = "repair", [QUEUE, TASKS];
     RETRY = "retry", [QUEUE, TASKS];
     RENEW = "llm/renew", [LLM];
     REVIEW = "review", [QUEUE, TASKS];

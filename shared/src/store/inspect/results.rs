@@ -46,7 +46,7 @@ impl Partition {
     }
 
     /// A page of a stream, forwards or backwards.
-    pub(super) async fn log_page(
+    pub(in crate::store) async fn log_page(
         &self,
         key: &str,
         from: &str,
