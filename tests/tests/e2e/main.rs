@@ -14,6 +14,7 @@ mod dead_letter;
 mod dev;
 mod dev_faults;
 mod direct;
+mod disaster;
 mod drain;
 mod durability;
 mod examples;

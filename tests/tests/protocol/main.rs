@@ -31,6 +31,7 @@ mod partition;
 mod prioritise;
 mod purge;
 mod recover;
+mod repair;
 mod retention;
 mod retry;
 mod review;
