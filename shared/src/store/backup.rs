@@ -93,18 +93,19 @@ impl Partition {
 
     async fn standing(&self) -> Result<Standing> {
         let keys = &self.keys;
+        let settings = self.store.command(redis::cmd("HGETALL").arg(keys.meta())).await?;
         let mut pipeline = redis::pipe();
-        pipeline.hgetall(keys.meta()).zcard(keys.running());
+        pipeline.zcard(keys.running());
         for place in
             [keys.pending(), keys.scheduled(), keys.parked(), keys.dead(), keys.blocked(), keys.batches()]
         {
             pipeline.zcard(place);
         }
         pipeline.cmd("XLEN").arg(keys.finished());
-        let (settings, running, a, b, c, d, e, f, g): (_, _, u64, u64, u64, u64, u64, u64, u64) =
-            self.store.pipeline(&pipeline).await?;
+        let mut places: Vec<u64> = self.store.pipeline(&pipeline).await?;
+        let running = places.remove(0);
         let newest_event = self.newest_event().await?;
-        Ok(Standing { settings, newest_event, running, places: vec![a, b, c, d, e, f, g] })
+        Ok(Standing { settings, newest_event, running, places })
     }
 
     /// The names of the keys that any task or batch may have changed after event `since`, and of all that are not a

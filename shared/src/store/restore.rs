@@ -218,10 +218,11 @@ impl Partition {
         let mut step = redis::pipe();
         step.atomic();
         for (name, there) in names.iter().zip(there) {
-            match there {
-                true => step.cmd("RENAME").arg(aside(name)).arg(self.keys.named(name)).ignore(),
-                false => step.cmd("UNLINK").arg(self.keys.named(name)).ignore(),
-            };
+            if there {
+                step.cmd("RENAME").arg(aside(name)).arg(self.keys.named(name)).ignore();
+            } else {
+                step.cmd("UNLINK").arg(self.keys.named(name)).ignore();
+            }
         }
         step.cmd("HSET").arg(self.keys.meta()).arg(MARK).arg(format!("{digest} {PLACED}")).ignore();
         self.store.pipeline(&step).await

@@ -104,7 +104,7 @@ fn an_import_that_was_killed_goes_on() {
     many(&fleet, 20_000);
     fleet.windlass(&["export", "default", "--file", "f"]).ok();
     let file = fleet.dir().join("f");
-    let mut other = Fleet::of_one();
+    let other = Fleet::of_one();
     let mut import = other.start_windlass(&["import", "--file", path_of(&file)]);
     let mark = || -> Option<String> {
         let key = other.queue_keys("default").meta().to_owned();

@@ -40,6 +40,7 @@ mod sandbox;
 mod sealing;
 mod sentinel;
 mod services;
+mod silence;
 mod tls;
 mod tools;
 mod types;

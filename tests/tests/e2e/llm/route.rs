@@ -199,3 +199,27 @@ fn a_model_or_a_host_that_lets_attempts_run_out_of_time_is_left_alone() {
     scene.fleet.windlass(&["models", "reset", "local/slow"]).expect_code(1);
     scene.fleet.verify();
 }
+
+/// What was asked when a node was lost may be what it was lost by: the next attempt begins with the next model.
+#[test]
+fn a_task_whose_node_was_lost_begins_with_the_next_model() {
+    let slow = "[[rule]]\nwhen = { model = \"first\" }\nanswer = { text = \"late\", latency = \"60s\" }\n";
+    let config = r#"
+[types.ask]
+executor = "llm"
+llm.route = ["local/first", "local/second"]
+template.prompt = "{{ payload.q }}"
+"#;
+    let mut scene = scene_with(slow, config, 1, 1, &[("WINDLASS_LEASE", "2s")]);
+    scene.fleet.submit("ask", &json!({"q": "Who?"}), &["--id", "t"]);
+    windlass_tests::process::eventually("the first model is asked", secs(20), || {
+        scene.calls_of("first") == 1
+    });
+    scene.fleet.kill9(0);
+    scene.fleet.spawn_worker();
+    let task = scene.finished("t", secs(30));
+    assert_eq!((&task["state"], &task["crashes"]), (&json!("completed"), &json!(1)), "{task}");
+    assert_eq!(task["result"]["calls"][0]["model"], "second", "{task}");
+    assert_eq!(scene.calls_of("first"), 1, "it is not asked again");
+    scene.fleet.verify();
+}
