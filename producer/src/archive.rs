@@ -48,6 +48,7 @@ pub(crate) struct Since {
 
 /// A key.
 #[derive(Debug, Serialize, Deserialize)]
+#[allow(clippy::struct_field_names, reason = "it is the field's name in the file")]
 pub(crate) struct Key {
     /// The queue, by its place in the first line.
     pub(crate) queue: usize,

@@ -46,7 +46,7 @@ fn the_drill() {
     fleet.wait_for_state("default", "bad", "failed", secs(10));
     fleet.submit("noop", &json!(1), &["--id", "later", "--delay", "8s", "--batch", "b"]);
     for id in ["k1", "k2", "k3"] {
-        fleet.submit("sleep", &json!({"ms": 700}), &["--id", id, "--concurrency-key", "k", "--batch", "b"]);
+        fleet.submit("sleep", &json!({"ms": 3000}), &["--id", id, "--concurrency-key", "k", "--batch", "b"]);
     }
     fleet.wait_for_state("default", "k3", "parked", secs(10));
     let waiting = lines("wait", 40, "sleep", &json!({"ms": 400}));
@@ -104,7 +104,7 @@ fn an_import_that_was_killed_goes_on() {
     many(&fleet, 20_000);
     fleet.windlass(&["export", "default", "--file", "f"]).ok();
     let file = fleet.dir().join("f");
-    let other = Fleet::of_one();
+    let other = Fleet::start(&FleetOptions { concurrency: 100, ..FleetOptions::default() });
     let mut import = other.start_windlass(&["import", "--file", path_of(&file)]);
     let mark = || -> Option<String> {
         let key = other.queue_keys("default").meta().to_owned();
