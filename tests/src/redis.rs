@@ -19,8 +19,8 @@ use windlass_shared::{
 /// Another process may take the port between our choice and the server's start.
 const PORTS_TRIED: u32 = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// Ten seconds: a server that loads a file may need a moment.
-const LOOKS: u32 = 2000;
+/// A minute: a server that loads a large file on a busy machine needs a while.
+const LOOKS: u32 = 12_000;
 
 /// A server of its own, with a directory of its own.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ mod budget;
 mod budgets;
 mod bulk;
 mod cancel;
+mod chaos;
 mod claim_check;
 mod cluster;
 mod cluster_faults;
