@@ -22,6 +22,9 @@ const PAGE: usize = 1000;
 /// Violations of one kind that are told in full.
 const TOLD: usize = 20;
 
+/// An entry of the event log: its id, and for each transition the tasks that made it.
+type Entry = (String, Vec<(String, String)>);
+
 /// What the accounting found.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
@@ -197,7 +200,7 @@ impl Books<'_> {
         loop {
             let mut page = redis::pipe();
             page.cmd("XRANGE").arg(&stream).arg(&after).arg("+").arg("COUNT").arg(PAGE);
-            let (entries,): (Vec<(String, Vec<(String, String)>)>,) = self.read(&page);
+            let (entries,): (Vec<Entry>,) = self.read(&page);
             let Some((last, _)) = entries.last() else { break };
             after = format!("({last}");
             for (transition, ids) in entries.iter().flat_map(|(_, fields)| fields) {

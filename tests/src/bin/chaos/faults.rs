@@ -39,7 +39,7 @@ pub(crate) fn begin(stage: &mut Stage, load: &mut Load, fault: &Fault) -> Option
         (Kind::Drain, Target::Worker(seat)) => stage.signal(seat, Signal::TERM),
         (_, Target::Worker(seat)) => hurt(stage.seats[seat].link.as_ref()?, fault),
         (Kind::AllLinksCut, _) => {
-            stage.seats.iter().filter_map(|seat| seat.link.as_ref()).for_each(Proxy::cut)
+            stage.seats.iter().filter_map(|seat| seat.link.as_ref()).for_each(Proxy::cut);
         }
         (Kind::ScriptsFlushed, _) => stage.tell_primaries(&["SCRIPT", "FLUSH"]),
         (Kind::ClientsKilled, _) => stage.tell_primaries(&["CLIENT", "KILL", "TYPE", "normal"]),
@@ -53,10 +53,10 @@ pub(crate) fn begin(stage: &mut Stage, load: &mut Load, fault: &Fault) -> Option
                 return None;
             }
         }
-        (Kind::Poison, _) => load.hostile(POISON, "die", &json!(null), "failed"),
+        (Kind::Poison, _) => load.hostile(&stage.fleet, POISON, "die", &json!(null), "failed"),
         (Kind::Block, _) => {
             let ms = stage.lease.mul_f64(1.5).as_millis() as u64;
-            load.hostile(BLOCK, "block", &json!({"ms": ms}), "completed");
+            load.hostile(&stage.fleet, BLOCK, "block", &json!({"ms": ms}), "completed");
         }
         (kind, target) => unreachable!("{kind:?} has no target {target:?}"),
     }
@@ -73,7 +73,7 @@ pub(crate) fn end(stage: &mut Stage, lasting: &Lasting) -> bool {
             None => return false,
         },
         (Kind::Drain, Target::Worker(seat)) => return drained(stage, seat, late),
-        (_, Target::Worker(seat)) => clear(&stage.seats[seat].link),
+        (_, Target::Worker(seat)) => clear(stage.seats[seat].link.as_ref()),
         (Kind::MemoryFull, _) => stage.tell_primaries(&["CONFIG", "SET", "maxmemory", "0"]),
         (Kind::RedisKilled, _) => stage.fleet.redis.start_again(),
         (Kind::RedisSuspended, _) => signal(&stage.fleet.redis, Signal::CONT),
@@ -103,7 +103,7 @@ fn hurt(link: &Proxy, fault: &Fault) {
     }
 }
 
-fn clear(link: &Option<Proxy>) {
+fn clear(link: Option<&Proxy>) {
     if let Some(link) = link {
         link.set(Weather::Fair);
     }

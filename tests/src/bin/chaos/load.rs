@@ -34,12 +34,13 @@ pub(crate) struct Task {
     pub(crate) in_ledger: bool,
 }
 
-struct Running {
-    process: Process,
+/// A file that is not accepted yet.
+struct Unsent {
     file: String,
     args: Vec<String>,
     tasks: Vec<Task>,
-    since: Instant,
+    /// When it was first submitted.
+    since: Option<Instant>,
 }
 
 /// A producer.
@@ -50,8 +51,8 @@ pub(crate) struct Load {
     begun: Instant,
     written: usize,
     files: usize,
-    waiting: VecDeque<(String, Vec<String>, Vec<Task>)>,
-    running: Option<Running>,
+    waiting: VecDeque<Unsent>,
+    running: Option<(Process, Unsent)>,
     not_before: Instant,
     durable: bool,
     ledger: Ledger,
@@ -104,14 +105,15 @@ impl Load {
         }
         self.follow(stage);
         if self.running.is_none() && Instant::now() >= self.not_before {
-            let Some((file, args, tasks)) = self.waiting.pop_front() else { return };
-            self.running = Some(Self::submit(&stage.fleet, file, args, tasks, Instant::now()));
+            let Some(unsent) = self.waiting.pop_front() else { return };
+            self.running = Some(submit(&stage.fleet, unsent));
         }
     }
 
     /// Submits one task of a worker's own that does harm.
     pub(crate) fn hostile(
         &mut self,
+        fleet: &Fleet,
         queue: &'static str,
         kind: &str,
         payload: &Value,
@@ -119,8 +121,10 @@ impl Load {
     ) {
         let id = format!("{kind}-{}", self.random.u32(..));
         let line = json!({ "type": kind, "queue": queue, "id": id, "payload": payload });
+        let file = format!("{id}.jsonl");
+        fleet.file(&file, &format!("{line}\n"));
         let task = Task { queue, id, expected, in_ledger: false };
-        self.waiting.push_front((format!("{line}\n"), self.args(queue), vec![task]));
+        self.waiting.push_front(Unsent { file, args: self.args(queue), tasks: vec![task], since: None });
     }
 
     fn write(&mut self, fleet: &Fleet, count: usize) {
@@ -137,9 +141,9 @@ impl Load {
         if self.files.is_multiple_of(BATCHES) {
             args.extend(["--batch".to_owned(), format!("batch-{}", self.files)]);
         }
-        let name = format!("tasks-{}.jsonl", self.files);
-        fleet.file(&name, &text);
-        self.waiting.push_back((name, args, tasks));
+        let file = format!("tasks-{}.jsonl", self.files);
+        fleet.file(&file, &text);
+        self.waiting.push_back(Unsent { file, args, tasks, since: None });
     }
 
     fn args(&self, queue: &str) -> Vec<String> {
@@ -150,33 +154,23 @@ impl Load {
         args
     }
 
-    fn submit(fleet: &Fleet, file: String, args: Vec<String>, tasks: Vec<Task>, since: Instant) -> Running {
-        let mut name = file.clone();
-        if file.ends_with('\n') {
-            name = format!("{}.jsonl", tasks[0].id);
-            fleet.file(&name, &file);
-        }
-        let words: Vec<&str> =
-            ["submit", "--file", &name].into_iter().chain(args.iter().map(String::as_str)).collect();
-        Running { process: fleet.start_windlass(&words), file: name, args, tasks, since }
-    }
-
     /// A file that was not accepted whole is submitted again: its tasks have ids, so none becomes two.
     fn follow(&mut self, stage: &mut Stage) {
-        let Some(mut running) = self.running.take() else { return };
-        if !running.process.has_ended() {
-            if running.since.elapsed() > STUCK {
-                stage.violations.push(format!("{} is still not accepted after {STUCK:?}", running.file));
-                running.since = Instant::now();
-            }
-            self.running = Some(running);
+        let Some((mut process, mut unsent)) = self.running.take() else { return };
+        let since = unsent.since.map_or(Duration::ZERO, |since| since.elapsed());
+        if since > STUCK {
+            stage.violations.push(format!("{} is still not accepted after {STUCK:?}", unsent.file));
+            unsent.since = None;
+        }
+        if !process.has_ended() {
+            self.running = Some((process, unsent));
             return;
         }
-        let output = running.process.wait(Duration::ZERO);
+        let output = process.wait(Duration::ZERO);
         if output.code == 0 {
-            self.longest = self.longest.max(running.since.elapsed());
-            self.accepted.append(&mut running.tasks);
-            _ = std::fs::remove_file(stage.fleet.dir().join(&running.file));
+            self.longest = self.longest.max(since);
+            self.accepted.append(&mut unsent.tasks);
+            _ = std::fs::remove_file(stage.fleet.dir().join(&unsent.file));
             return;
         }
         // 3: Redis is away. 1: some lines were refused, by a Redis without memory.
@@ -185,8 +179,17 @@ impl Load {
         }
         self.repeats += 1;
         self.not_before = Instant::now() + PAUSE;
-        self.waiting.push_front((running.file, running.args, running.tasks));
+        self.waiting.push_front(unsent);
     }
+}
+
+fn submit(fleet: &Fleet, mut unsent: Unsent) -> (Process, Unsent) {
+    unsent.since.get_or_insert_with(Instant::now);
+    let words: Vec<&str> = ["submit", "--file", &unsent.file]
+        .into_iter()
+        .chain(unsent.args.iter().map(String::as_str))
+        .collect();
+    (fleet.start_windlass(&words), unsent)
 }
 
 /// A task of the mix, and what must become of it.

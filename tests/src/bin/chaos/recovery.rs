@@ -102,7 +102,7 @@ impl Recovery {
             _ if moved_on => self.note(stage, &held, started),
             // Its last crash: it has no other attempt.
             Some("failed") if reason.as_deref() == Some("crashed") => {
-                self.note(stage, &held, crashed.unwrap_or(started))
+                self.note(stage, &held, crashed.unwrap_or(started));
             }
             Some("running" | "pending" | "parked") | None => self.held.push(held),
             Some(_) => self.came_back += 1,

@@ -20,8 +20,10 @@ use crate::{
     stage::Stage,
 };
 
+/// Tasks a second, unless said otherwise: half a million in half an hour.
+const RATE: f64 = 290.0;
 const TURN: Duration = Duration::from_millis(20);
-/// A worker whose link was hurt may still do so long without it: its lease is renewed thrice a lease.
+/// What the last faults left behind has so long to end: poison takes three leases, and an outage puts each off by one.
 const LEASES_TO_END: u32 = 12;
 const TIME_TO_END: Duration = Duration::from_mins(2);
 
@@ -105,7 +107,7 @@ struct Play {
 impl Play {
     fn start(options: &Options) -> Self {
         let stage = Stage::start(options.topology, options.lease, options.workers);
-        let tasks = options.tasks.unwrap_or_else(|| (options.duration.as_secs_f64() * 290.0) as usize);
+        let tasks = options.tasks.unwrap_or((options.duration.as_secs_f64() * RATE) as usize);
         let load = Load::new(&stage, options.seed, tasks, options.duration);
         Self {
             stage,

@@ -135,10 +135,9 @@ impl Stage {
 
     /// Those that poison killed are followed by others; nobody else may have ended.
     pub(crate) fn tend(&mut self, hurt: &[usize]) {
-        for place in 0..self.hostile.len() {
-            if self.fleet.worker(self.hostile[place]).has_ended() {
-                self.hostile[place] =
-                    self.fleet.launch_program("examples/misbehaves", &["--queues", HOSTILE[place]]);
+        for (worker, queue) in self.hostile.iter_mut().zip(HOSTILE) {
+            if self.fleet.worker(*worker).has_ended() {
+                *worker = self.fleet.launch_program("examples/misbehaves", &["--queues", queue]);
             }
         }
         for seat in (0..self.seats.len()).filter(|seat| !hurt.contains(seat)) {
