@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use windlass_shared::model::time::parse_duration;
+use windlass_shared::model::{TaskId, time::parse_duration};
 
 use crate::{
     account::{account, drain_out},
@@ -17,7 +17,7 @@ use crate::{
     recovery::Recovery,
     report::{self, Run, percentile, times},
     say,
-    stage::Stage,
+    stage::{QUEUE, Stage},
 };
 
 /// Tasks a second, unless said otherwise: half a million in half an hour.
@@ -54,6 +54,9 @@ pub(crate) struct Options {
     /// Print the plan and end
     #[arg(long)]
     plan: bool,
+    /// Harm the books before the accounting, which must notice: for the test of it
+    #[arg(long, hide = true)]
+    sabotage: bool,
 }
 
 /// Runs it, and says whether all is well.
@@ -92,6 +95,18 @@ fn line(fault: &Fault) -> String {
     };
     let (at, lasts) = (fault.at.as_secs_f64(), fault.lasts.as_secs_f64());
     format!("{at:7.1} s  {}{target}, for {lasts:.1} s", fault.kind.name())
+}
+
+/// Loses the first completed task, and commits the second one again.
+fn sabotage(stage: &Stage, load: &Load) {
+    let mut ids = load.accepted.iter().filter(|task| task.queue == QUEUE && task.expected == "completed");
+    let mut next = || TaskId::new(&ids.next().expect("a task that completed").id).expect("our own id");
+    let (lost, twice, keys) = (next(), next(), stage.fleet.queue_keys(QUEUE));
+    let mut harm = redis::pipe();
+    harm.del(&[keys.task(&lost), keys.spec(&lost)]);
+    harm.cmd("XADD").arg(keys.events()).arg("*").arg("by").arg("sabotage");
+    harm.arg("running>completed completed").arg(format!("{twice}#1"));
+    harm.exec(&mut stage.fleet.connection()).expect("Redis obeys");
 }
 
 struct Play {
@@ -161,6 +176,9 @@ impl Play {
     fn end(&mut self, options: &Options) -> String {
         drain_out(&mut self.stage, &mut self.recovery, options.lease * LEASES_TO_END + TIME_TO_END);
         let took = self.begun.elapsed();
+        if options.sabotage {
+            sabotage(&self.stage, &self.load);
+        }
         let account = account(&self.stage, &self.load);
         self.stage.violations.extend(account.violations());
         self.check_recovery(options.lease);
