@@ -84,8 +84,8 @@ soak: chaos-build ## Half an hour of even load; nothing may grow (docs/chaos.md)
 	@$(CHAOS) soak --duration $(MINUTES)m --seed $(SEED) --report "$(DIR)/chaos/soak.md" $(CHAOS_ARGS)
 
 chaos-build: redis
-	$(CARGO) build --release --quiet --package windlass --package windlass-worker --package windlass-tests --bins
-	$(CARGO) build --release --quiet --package windlass-worker --example misbehaves
+	$(CARGO) build --release --quiet --package windlass --package windlass-worker --package windlass-tests \
+		--bin windlass --bin windlass-worker --bin chaos --example misbehaves
 
 docs: ## Regenerate the generated pages
 	$(CARGO) run --quiet --package windlass -- reference states > docs/state-machine.md.new
