@@ -64,7 +64,7 @@ impl Writer {
             }
             if line.starts_with(CLOSING.as_bytes()) {
                 return Err(Failure::Refused(format!(
-                    "{} is complete: there is nothing to resume",
+                    "{} is complete: there is nothing to resume. If its queues are still paused, run `windlass resume`",
                     path.display()
                 )));
             }
