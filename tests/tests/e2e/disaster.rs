@@ -44,7 +44,7 @@ fn the_drill() {
         &["--id", "bad", "--max-attempts", "1", "--batch", "b"],
     );
     fleet.wait_for_state("default", "bad", "failed", secs(10));
-    fleet.submit("noop", &json!(1), &["--id", "later", "--delay", "8s", "--batch", "b"]);
+    fleet.submit("noop", &json!(1), &["--id", "later", "--delay", "15s", "--batch", "b"]);
     for id in ["k1", "k2", "k3"] {
         fleet.submit("sleep", &json!({"ms": 3000}), &["--id", id, "--concurrency-key", "k", "--batch", "b"]);
     }
