@@ -33,6 +33,7 @@ fn no_script_of_a_queue_touches_a_key_of_another_tag() {
         let of_queues =
             held.iter().filter(|name| !name.starts_with("llm/") && !of_others.contains(*name)).count();
         t.faults().await;
+        t.queue.repair(true).await.expect("there is nothing to repair");
         assert_eq!(t.store.scripts_loaded().await.unwrap().0, of_queues, "a script was not run");
         t.done().await;
     });
@@ -49,6 +50,10 @@ const ENDS: &[(&str, &str)] = &[
     ("#popped - 2", "the same"),
     ("#first", "parked tasks that were just taken: STEP at the most"),
     ("#words", "words of one packed field"),
+    (
+        "#flat",
+        "concurrency keys that run tasks, of which there are no more than slots; only an operator's repair does this",
+    ),
     ("#some", "fields and values of one argument"),
     ("2", "a number"),
     ("3", "a number"),
@@ -69,6 +74,8 @@ const TEXTS: &[(&str, &str)] = &[
 
 /// Reads of more than one element that name no LIMIT and no COUNT, and why they are bounded.
 const READS: &[(&str, &str)] = &[
+    ("'ZRANGE', RUNNING, 0, -1", "as many as run, which slots bound; only an operator's repair does this"),
+    ("'HGETALL', KEY_COUNTS", "the same"),
     ("'HGETALL', TASK .. id", "one record"),
     ("'HGETALL', key", "one record"),
     ("'HVALS', key", "one record"),
