@@ -41,6 +41,13 @@ fn configured() -> Option<&'static str> {
     VARIABLES.iter().find(set).map(|(_, provider)| *provider)
 }
 
+/// Where rustup keeps compilers. Commands of the demo run `rustc`, and the sandbox hides what is in a home unless it is
+/// listed.
+fn compilers() -> Option<PathBuf> {
+    let at_home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".rustup"));
+    std::env::var_os("RUSTUP_HOME").map(PathBuf::from).or_else(at_home).filter(|folder| folder.is_dir())
+}
+
 impl Fleet {
     pub(crate) fn start() -> Result<Self> {
         let windlass = std::env::current_exe()?.parent().context("no folder")?.join("windlass");
@@ -65,6 +72,9 @@ impl Fleet {
         let mut command = Command::new(&windlass);
         if provider.is_none() {
             command.env("WINDLASS_EMBEDDED_MODEL", folder.join(WEIGHTS));
+        }
+        if let (Some(folder), None) = (compilers(), std::env::var_os("WINDLASS_SANDBOX_READ")) {
+            command.env("WINDLASS_SANDBOX_READ", folder);
         }
         let mut dev = command
             .args(args)
