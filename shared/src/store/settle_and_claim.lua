@@ -25,7 +25,7 @@
 -- events one entry
 -- cost   3 commands a task (1 to claim, 2 to settle), and about 15 a call
 -- Only the attempt that holds the lease may settle: state, attempt number and node must match. The same nonce again
--- (the reply was lost) settles nothing twice and answers the same tasks.
+-- (the reply was lost) settles nothing twice and answers the same tasks, whose leases begin anew.
 
 local node, nonce, lease, want = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local max_crashes, n_completed = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -48,12 +48,16 @@ end
 local function replay(last)
   local tasks = task_helpers()
   local words, list = string.match(last, '^[^\n]*\n([^\n]*)\n(.*)$')
+  local leases = {}
   for id, attempt in string.gmatch(list, '(%S+)#(%d+)') do
     local t = redis.call('HMGET', TASK .. id, 'state', 'lease')
     if t[1] == 'running' and tasks.holds(t[2], attempt, node) then
       tell(id, redis.call('GET', SPEC .. id), attempt, redis.call('HGETALL', TASK .. id))
+      leases[#leases + 1], leases[#leases + 2] = now + lease, id
     end
   end
+  -- The node hears of them only now, so its beats could not extend them.
+  if #leases > 0 then redis.call('ZADD', RUNNING, 'XX', unpack(leases)) end
   return words
 end
 

@@ -60,16 +60,20 @@ impl Queue {
     }
 
     /// The reply of this very call was lost: nothing is done twice, and the node is told again what it still holds.
-    fn answer_again(&self, call: &Call) -> Option<Answer> {
-        let last = self.remembered.get(&call.node)?;
-        if last.nonce != call.nonce || last.until <= self.clock.now {
-            return None;
-        }
-        let holds = |(id, attempt): &&(String, u32)| {
-            self.tasks.get(id).is_some_and(|task| task.is_held_by(&call.node, *attempt))
-        };
-        let claimed = last.claimed.iter().filter(holds).cloned().collect();
-        Some(Answer { settled: last.settled.clone(), claimed, next: None })
+    /// Those leases begin anew.
+    fn answer_again(&mut self, call: &Call) -> Option<Answer> {
+        let now = self.clock.now;
+        let last =
+            self.remembered.get(&call.node).filter(|last| last.nonce == call.nonce && last.until > now)?;
+        let (settled, mut claimed) = (last.settled.clone(), last.claimed.clone());
+        claimed.retain(|(id, attempt)| {
+            let task = self.tasks.get_mut(id).filter(|task| task.is_held_by(&call.node, *attempt));
+            task.is_some_and(|task| {
+                task.lease_until = now + call.lease;
+                true
+            })
+        });
+        Some(Answer { settled, claimed, next: None })
     }
 
     fn claim(&mut self, call: &Call) -> Vec<(String, u32)> {

@@ -24,7 +24,23 @@ async fn the_same_nonce_gives_the_same_tasks_and_settles_nothing_twice() {
     assert_eq!((names(&again.claimed), &again.settled), (names(&first.claimed), &first.settled));
     assert_eq!(again.claimed[0].task.payload, "\"a000002\"");
     assert_eq!((again.claimed[0].task.attempt, again.claimed[0].task.node.as_deref()), (1, Some("n1")));
-    t.expect_changes(&before, &[]).await;
+    t.expect_changes(&before, &["~ running a000002=now+10s", "~ running a000003=now+10s"]).await;
+    t.done().await;
+}
+
+/// A node whose replies are cut off again and again cannot extend what it does not know of yet.
+#[tokio::test]
+async fn a_claim_that_is_repeated_for_longer_than_a_lease_loses_nothing() {
+    let t = Scene::new().await;
+    t.submit([task("a")]).await;
+    let (node, other) = (t.node("n1"), t.node("n2"));
+    for _ in 0..5 {
+        assert_eq!(names(&node.call("x", 1, &[]).await.claimed), ["a"]);
+        t.pass_seconds(4).await;
+        other.extend(&[]).await;
+    }
+    assert_eq!(t.record("a").await.crashes, 0);
+    assert_eq!(node.settle(completed("a", 1)).await, Settled::Ok);
     t.done().await;
 }
 
