@@ -127,6 +127,11 @@ pub(crate) enum Command {
     /// Print the event log, one line a transition
     #[command(after_help = "Example:\n  windlass events --follow --type failed")]
     Events(Events),
+    /// Print who did what to the fleet, and how it ended: the operators' log
+    #[command(
+        after_help = "Each command that acts on tasks, queues, nodes, budgets or data is noted before it is done. Who: setting `operator`,\nelse user and machine. `exit` is the command's exit code; none while it goes on, or where its process died.\n\nExamples:\n  windlass audit --limit 20\n  windlass audit --action purge --output json | jq '.[].by'\n  windlass audit --follow >> operators.jsonl      each action as it begins, and again when it ended"
+    )]
+    Audit(Audit),
     /// Show what calls to models cost, and what is left of each budget; or set one
     #[command(
         after_help = "Examples:\n  windlass budgets\n  windlass budgets set fleet 20.00 --window day\n  windlass submit --file tasks.jsonl --batch nightly --budget 5.00"
@@ -335,8 +340,8 @@ pub(crate) struct Ids {
 
 impl Ids {
     /// What was named, either way.
-    pub(crate) fn all(self) -> Vec<String> {
-        [self.tasks, self.task_id].concat()
+    pub(crate) fn all(&self) -> Vec<String> {
+        [self.tasks.as_slice(), self.task_id.as_slice()].concat()
     }
 }
 
@@ -503,6 +508,22 @@ pub(crate) struct Events {
     /// Only transitions with this reason or into this state, such as failed or lease_expired
     #[arg(long = "type", value_name = "WORD")]
     pub(crate) kind: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// The latest so many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Only by whose name has this in it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) by: Option<String>,
+    /// Only actions with this in their name, such as purge or node
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) action: Option<String>,
+    /// Go on until Ctrl-C, from now, as JSON Lines
+    #[arg(long, short)]
+    pub(crate) follow: bool,
 }
 
 #[derive(Debug, Args)]

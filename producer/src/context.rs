@@ -1,5 +1,6 @@
 //! What commands have in common: the configuration, Redis, the output's format.
 
+use tokio::sync::OnceCell;
 use windlass_shared::{
     config::{Config, Flag, Sources, Who},
     model::{QueueName, TaskRef},
@@ -17,6 +18,7 @@ pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) format: Option<Format>,
     queue: Option<QueueName>,
+    store: OnceCell<Store>,
 }
 
 impl Context {
@@ -38,7 +40,7 @@ impl Context {
             say!("windlass: {warning}");
         }
         let queue = global.queue.as_deref().map(QueueName::new).transpose()?;
-        Ok(Self { config, format: global.output, queue })
+        Ok(Self { config, format: global.output, queue, store: OnceCell::new() })
     }
 
     /// The queue that was named, or the configured one.
@@ -55,8 +57,12 @@ impl Context {
         Connect { retries: 1, ..Connect::configured(&self.config) }
     }
 
-    /// Connects, and refuses a Redis that Windlass must not be used on.
+    /// Connects once, and refuses a Redis that Windlass must not be used on.
     pub(crate) async fn store(&self) -> Done<Store> {
+        self.store.get_or_try_init(|| self.open()).await.cloned()
+    }
+
+    async fn open(&self) -> Done<Store> {
         let store = self.connect().open().await?;
         store.check_servers(self.config.redis.allow_eviction).await?;
         store.check_durability().await?;

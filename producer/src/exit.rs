@@ -54,6 +54,11 @@ impl Failure {
     }
 }
 
+/// The exit code of a command that ended so.
+pub(crate) fn code(done: &Done) -> u8 {
+    done.as_ref().err().map_or(0, Failure::code)
+}
+
 /// Prints the failure and gives its exit code.
 pub(crate) fn tell(failure: &Failure) -> ExitCode {
     let message = failure.message();

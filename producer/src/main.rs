@@ -9,6 +9,7 @@ mod dev;
 mod exit;
 mod lay;
 mod money;
+mod operator;
 mod output;
 mod steps;
 

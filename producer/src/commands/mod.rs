@@ -1,5 +1,6 @@
 //! One file a command, or a family of them.
 
+mod audit;
 mod budgets;
 mod doctor;
 mod events;
@@ -35,6 +36,7 @@ use crate::{
     context::Context,
     dev,
     exit::{Done, Failure},
+    operator,
     output::{self, Format},
 };
 
@@ -56,34 +58,40 @@ pub(crate) async fn run(cli: Cli) -> Done {
     };
     let flags = durability.map(|level| ("redis.durability", "--durability", level)).into_iter().collect();
     let context = Context::new(&cli.global, flags)?;
+    let said = operator::said(&cli.command, &context);
+    operator::noted(&context, said, run_with(&context, cli)).await
+}
+
+async fn run_with(context: &Context, cli: Cli) -> Done {
     match cli.command {
-        Command::Submit(args) => submit::run(&context, *args).await,
-        Command::Status(ids) => tasks::status(&context, &ids.all()).await,
-        Command::Wait(args) => wait::run(&context, args).await,
-        Command::Results(args) => results::run(&context, args).await,
-        Command::Tasks(args) => tasks::list(&context, args).await,
-        Command::Cancel(ids) => operate::cancel(&context, &ids.all()).await,
-        Command::Retry(args) => operate::retry(&context, args).await,
-        Command::Priority(args) => operate::priority(&context, args.words).await,
-        Command::Purge(args) => operate::purge(&context, &args.state).await,
-        Command::Queues(args) => queues::run(&context, args).await,
-        Command::Pause(queue) => queues::pause(&context, &queue.name, true).await,
-        Command::Resume(queue) => queues::pause(&context, &queue.name, false).await,
-        Command::Nodes(args) => nodes::list(&context, args.watch).await,
-        Command::Node(args) => nodes::tell(&context, args.command).await,
-        Command::Events(args) => events::run(&context, args).await,
-        Command::Budgets(args) => budgets::run(&context, args).await,
-        Command::Metrics(args) => metrics::run(&context, args).await,
-        Command::Models(args) => models::run(&context, args).await,
-        Command::SelectModel(args) => models::select(&context, &args).await,
-        Command::Review(args) => review::run(&context, args).await,
-        Command::Doctor(args) => doctor::run(&context, &args).await,
-        Command::Export(args) => export::run(&context, args).await,
-        Command::Import(args) => import::run(&context, args).await,
-        Command::Dev(args) => dev::run(&context, &cli.global, args).await,
-        Command::Objects(args) => objects::run(&context, args.command).await,
-        Command::Keys(_) => keys::list(&context),
-        Command::Config => config(&context),
+        Command::Submit(args) => submit::run(context, *args).await,
+        Command::Status(ids) => tasks::status(context, &ids.all()).await,
+        Command::Wait(args) => wait::run(context, args).await,
+        Command::Results(args) => results::run(context, args).await,
+        Command::Tasks(args) => tasks::list(context, args).await,
+        Command::Cancel(ids) => operate::cancel(context, &ids.all()).await,
+        Command::Retry(args) => operate::retry(context, args).await,
+        Command::Priority(args) => operate::priority(context, args.words).await,
+        Command::Purge(args) => operate::purge(context, &args.state).await,
+        Command::Queues(args) => queues::run(context, args).await,
+        Command::Pause(queue) => queues::pause(context, &queue.name, true).await,
+        Command::Resume(queue) => queues::pause(context, &queue.name, false).await,
+        Command::Nodes(args) => nodes::list(context, args.watch).await,
+        Command::Node(args) => nodes::tell(context, args.command).await,
+        Command::Events(args) => events::run(context, args).await,
+        Command::Audit(args) => audit::run(context, args).await,
+        Command::Budgets(args) => budgets::run(context, args).await,
+        Command::Metrics(args) => metrics::run(context, args).await,
+        Command::Models(args) => models::run(context, args).await,
+        Command::SelectModel(args) => models::select(context, &args).await,
+        Command::Review(args) => review::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, &args).await,
+        Command::Export(args) => export::run(context, args).await,
+        Command::Import(args) => import::run(context, args).await,
+        Command::Dev(args) => dev::run(context, &cli.global, args).await,
+        Command::Objects(args) => objects::run(context, args.command).await,
+        Command::Keys(_) => keys::list(context),
+        Command::Config => config(context),
         Command::Completions { .. }
         | Command::Man
         | Command::Reference { .. }

@@ -74,6 +74,8 @@ pub struct Config {
     pub claim_check: ClaimCheckSettings,
     /// First part of every key in Redis.
     pub namespace: Namespace,
+    /// Who acts, for the operators' log.
+    pub operator: Option<String>,
     /// What is logged, and how.
     pub log: LogSettings,
     /// How tasks are submitted.
@@ -156,6 +158,7 @@ impl Config {
             sealing: SealingSettings::default(),
             claim_check: ClaimCheckSettings::from_values(&values),
             namespace: values.get("namespace"),
+            operator: values.get("operator"),
             log: LogSettings::from_values(&values),
             submit: SubmitSettings::from_values(&values),
             worker: WorkerSettings::from_values(&values),

@@ -209,6 +209,12 @@ pub const SETTINGS: &[Setting] = &[
         ..WORKER
     },
     Setting {
+        key: "operator",
+        env: &["WINDLASS_OPERATOR"],
+        help: "Who acts, in the operators' log (`windlass audit`). Unless given, the user's name and the machine's.",
+        ..PRODUCER
+    },
+    Setting {
         key: "submit.queue",
         env: &["WINDLASS_SUBMIT_QUEUE"],
         kind: Kind::Name("the name of a queue", check::<QueueName>),

@@ -1,5 +1,6 @@
 //! Pure data and pure functions. Nothing here does input or output.
 
+pub mod action;
 pub mod class;
 pub mod durability;
 pub mod event;
@@ -16,6 +17,7 @@ pub mod task;
 pub mod time;
 pub mod unread;
 
+pub use action::{Action, ActionEntry, ActionLog, NewAction};
 pub use class::ErrorClass;
 pub use durability::Durability;
 pub use event::{Event, Transition};

@@ -98,6 +98,16 @@ impl Keys {
         format!("{}:{{nodes}}:protocol", self.namespace)
     }
 
+    /// Stream: what operators did.
+    pub fn actions(&self) -> String {
+        format!("{}:{{operators}}:actions", self.namespace)
+    }
+
+    /// A sorted set that is always empty: to take something out of it needs no memory.
+    pub(super) fn nothing(&self) -> String {
+        format!("{}:{{operators}}:nothing", self.namespace)
+    }
+
     /// Set of the queues that were ever submitted to or served.
     pub fn queues(&self) -> String {
         format!("{}:{{queues}}:index", self.namespace)

@@ -4,6 +4,7 @@
 //! [`Partition::extend`], … stand beside the Lua file of the same name. A [`Queue`] is one partition or several, and
 //! behaves as one. Inspection ([`inspect`], [`audit`]) is apart, so that no worker depends on it.
 
+mod actions;
 mod address;
 pub mod audit;
 mod backup;

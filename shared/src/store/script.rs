@@ -51,6 +51,7 @@ scripts! {
     CONFIGURE = "configure", [QUEUE, TASKS];
     GUARD = "llm/guard", [LLM];
     JUDGE = "llm/judge", [LLM];
+    NOTE_ACTION = "note_action", [];
     EXTEND = "extend", [QUEUE, TASKS, UPKEEP];
     PRIORITISE = "prioritise", [QUEUE, TASKS];
     PURGE = "purge", [QUEUE, TASKS];

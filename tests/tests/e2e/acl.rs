@@ -92,6 +92,7 @@ fn each_program_can_do_its_work_as_its_own_user() {
         &["tasks", "--state", "cancelled"],
         &["status", "long"],
         &["events"],
+        &["audit"],
         &["metrics"],
         &["doctor", "--verify"],
     ] {
@@ -142,6 +143,9 @@ fn what_a_user_must_not_do_is_refused_by_redis() {
         "producer",
         &["EVAL", &format!("return redis.call('DEL', '{heartbeat}')"), "1", "wl:{default}:meta"],
     );
+    // It writes into the operators' log, and takes nothing out of it.
+    users.forbidden("producer", &["DEL", "wl:{operators}:actions"]);
+    users.forbidden("worker", &["XADD", "wl:{operators}:actions", "*", "by", "somebody"]);
     // A worker does not set up queues, not even through a script of its own.
     users.forbidden("worker", &["HSET", "wl:{default}:meta", "paused", "1"]);
     users.forbidden(

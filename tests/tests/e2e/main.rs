@@ -1,6 +1,7 @@
 //! The fleet through its real programs, on a real Redis, with real faults. One file a theme.
 
 mod acl;
+mod audit;
 mod bad_input;
 mod bad_redis;
 mod budget;

@@ -11,6 +11,7 @@ mod scene;
 mod snapshot;
 mod travel;
 
+mod actions;
 mod audit;
 mod batch;
 mod big;

@@ -21,6 +21,7 @@ use crate::{
     cli::{self, Decide, Edit, ReviewCommand, Signature},
     context::Context,
     exit::{Done, Failure},
+    operator,
     output::{self, Format, say},
 };
 
@@ -178,7 +179,7 @@ fn read(from: impl Read, name: &str, most: usize) -> Done<Vec<u8>> {
 }
 
 async fn settle(context: &Context, references: &[TaskRef], signature: &Signature, review: &Review) -> Done {
-    let by = name(signature)?;
+    let by = name(context, signature)?;
     let note = signature.note.as_deref();
     if note.is_some_and(|note| note.len() > LONGEST_NOTE) {
         return Err(Failure::Usage(format!("--note: it has more than {LONGEST_NOTE} bytes")));
@@ -226,11 +227,10 @@ async fn refuse_others(store: &Store, references: &[TaskRef]) -> Done {
     if others.is_empty() { Ok(()) } else { Err(not_waiting(&others)) }
 }
 
-/// Who decides: what was said, or the user's name, or number where there is no name.
-fn name(signature: &Signature) -> Done<String> {
-    let user = || ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    let name = signature.by.clone().or_else(user).filter(|name| !name.trim().is_empty());
-    let name = name.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()));
+/// Who decides: what was said, or who is configured to act, or the user.
+fn name(context: &Context, signature: &Signature) -> Done<String> {
+    let said = signature.by.clone().or_else(|| context.config.operator.clone());
+    let name = said.filter(|name| !name.trim().is_empty()).unwrap_or_else(operator::user);
     if name.len() > LONGEST_NAME {
         return Err(Failure::Usage(format!("--by: the name has more than {LONGEST_NAME} bytes")));
     }
