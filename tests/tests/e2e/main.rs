@@ -38,6 +38,7 @@ mod poison;
 mod resumable;
 mod review;
 mod sandbox;
+mod sandbox_killed;
 mod sealing;
 mod sentinel;
 mod services;
