@@ -16,6 +16,7 @@ mod dev;
 mod dev_faults;
 mod direct;
 mod disaster;
+mod doctor;
 mod drain;
 mod durability;
 mod examples;
