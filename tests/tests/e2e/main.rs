@@ -31,6 +31,7 @@ mod many_nodes;
 mod metrics;
 mod million;
 mod models;
+mod moves;
 mod nodes;
 mod order;
 mod outage;
