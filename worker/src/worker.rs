@@ -113,13 +113,13 @@ impl Worker {
 
     /// Runs until told to leave by a signal or a command, and what it held is settled or handed back.
     pub async fn run(self) -> Result<(), WorkerError> {
-        let signals = Signals::listen()?;
+        let mut signals = Signals::listen()?;
         let admin_port = self.config.worker.admin.map(admin::bind).transpose()?;
         let gateway = Arc::new(Gateway::new(&self.config).map_err(ConfigFaults)?);
-        let host = Host::probe(&self.config).await;
+        let Some(host) = unless_told(&mut signals, Host::probe(&self.config)).await else { return Ok(()) };
         let catalog = Catalog::new(&self.config, self.handlers, &gateway, &host).map_err(ConfigFaults)?;
         let connect = Connect::configured(&self.config);
-        let store = connect.open().await?;
+        let Some(store) = unless_told(&mut signals, connect.open()).await.transpose()? else { return Ok(()) };
         store.check_servers(self.config.redis.allow_eviction).await?;
         store.check_durability().await?;
         store.agree_on_protocol().await?;
@@ -151,6 +151,17 @@ impl Worker {
         catalog_of_models.abort();
         gateway.told().await;
         ended
+    }
+}
+
+/// A step of the start, which may take long; nothing if we are told to leave before it is done.
+async fn unless_told<T>(signals: &mut Signals, step: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = step => Some(done),
+        () = signals.next() => {
+            tracing::info!("the worker is told to leave before it has started");
+            None
+        }
     }
 }
 

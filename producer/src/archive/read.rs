@@ -39,11 +39,33 @@ pub(crate) fn header_of(path: &Path) -> Done<Option<Header>> {
     header(path, &line).map(Some)
 }
 
+/// What is known of a file that is whole.
+pub(crate) struct Checked {
+    pub(crate) header: Header,
+    pub(crate) end: End,
+    /// The dump of the newest format in it: a server that reads this one reads them all.
+    pub(crate) newest: Option<Vec<u8>>,
+}
+
+/// Bytes at the end of a dump: two that number its format, then a sum.
+const FOOTER: usize = 10;
+/// What they are in base64, and a bit of what comes before.
+const FOOTER_TEXT: usize = 16;
+
+/// The number of the format of the dump in a line; none if the line has no dump.
+fn format_of(line: &[u8]) -> Option<u16> {
+    let text = line.strip_suffix(b"\"}\n")?;
+    let tail = BASE64_STANDARD.decode(text.get(text.len().checked_sub(FOOTER_TEXT)?..)?).ok()?;
+    let footer = tail.get(tail.len().checked_sub(FOOTER)?..)?;
+    Some(u16::from_le_bytes([footer[0], footer[1]]))
+}
+
 /// Reads all of a file, and refuses one that is not whole.
-pub(crate) fn check(path: &Path) -> Done<(Header, End)> {
+pub(crate) fn check(path: &Path) -> Done<Checked> {
     let damaged = |why: &str| Failure::Usage(format!("{} {why}", path.display()));
     let (mut reader, mut line, mut hasher) = (open(path)?, Vec::new(), blake3::Hasher::new());
     let (mut first, mut lines) = (None, 0_u64);
+    let mut newest: Option<(u16, Vec<u8>)> = None;
     loop {
         line.clear();
         reader.read_until(b'\n', &mut line)?;
@@ -58,6 +80,11 @@ pub(crate) fn check(path: &Path) -> Done<(Header, End)> {
         if first.is_none() {
             first = Some(header(path, &line)?);
         }
+        if let Some(format) = format_of(&line)
+            && newest.as_ref().is_none_or(|(known, _)| format > *known)
+        {
+            newest = Some((format, line.clone()));
+        }
         hasher.update(&line);
         lines += 1;
     }
@@ -69,7 +96,9 @@ pub(crate) fn check(path: &Path) -> Done<(Header, End)> {
     if !shape.eq(closing.end.settings.iter().map(Vec::len)) {
         return Err(damaged("is damaged: its first and last line do not fit"));
     }
-    Ok((header, closing.end))
+    let dump = |(_, line): (_, Vec<u8>)| key(String::from_utf8(line).map_err(std::io::Error::other));
+    let newest = newest.map(dump).transpose()?.and_then(|(_, dump)| dump);
+    Ok(Checked { header, end: closing.end, newest })
 }
 
 /// The keys of a file that was [checked](check): what names each, and what `DUMP` gave for it.
@@ -86,4 +115,25 @@ fn key(line: std::io::Result<String>) -> Done<(Key, Option<Vec<u8>>)> {
     let mut key: Key = serde_json::from_str(&line?).map_err(|error| damaged(error.to_string()))?;
     let dump = key.dump.take().map(|text| BASE64_STANDARD.decode(text)).transpose();
     Ok((key, dump.map_err(|error| damaged(error.to_string()))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_of_a_dump_is_read_off_its_end() {
+        for length in 10..20 {
+            let mut dump = vec![7; length];
+            dump[length - FOOTER] = 80;
+            dump[length - FOOTER + 1] = 0;
+            let text = BASE64_STANDARD.encode(&dump);
+            let line = format!("{{\"queue\":0,\"partition\":0,\"key\":\"stats\",\"dump\":\"{text}\"}}\n");
+            assert_eq!(format_of(line.as_bytes()), Some(80), "{length}");
+        }
+        for none in ["", "{\"key\":\"stats\",\"dump\":null}\n", "\"}\n", "{\"dump\":\"!!!!!!!!!!!!!!!!\"}\n"]
+        {
+            assert_eq!(format_of(none.as_bytes()), None, "{none}");
+        }
+    }
 }

@@ -2,13 +2,14 @@
 
 mod llm;
 mod sealing;
+mod server;
 
 use std::{collections::BTreeMap, future::Future, time::Instant};
 
 use serde::Serialize;
 use windlass_shared::{
     model::{NodeRecord, Protection},
-    store::{ServerFacts, Store, inspect::SeenNode},
+    store::{Store, inspect::SeenNode},
 };
 
 use crate::{
@@ -46,7 +47,7 @@ pub(crate) async fn run(context: &Context, args: &cli::Doctor) -> Done {
     let store = context.connect().open().await?;
     let servers = store.servers().await?;
     let mut checks = vec![check("reachable", Status::Ok, format!("{:?}", context.config.redis.url))];
-    checks.extend(servers.iter().flat_map(|facts| server(context, facts)));
+    checks.extend(server::checks(context, &store, &servers).await);
     checks.push(match store.agree_on_protocol().await {
         Ok(()) => check("protocol", Status::Ok, format!("version {}", windlass_shared::PROTOCOL_VERSION)),
         Err(error) => check("protocol", Status::Fail, error.to_string()),
@@ -79,50 +80,6 @@ pub(crate) async fn run(context: &Context, args: &cli::Doctor) -> Done {
         0 => Ok(()),
         failed => Err(Failure::NotDone(format!("{failed} checks failed"))),
     }
-}
-
-fn server(context: &Context, facts: &ServerFacts) -> Vec<Check> {
-    let fit = match facts.check(context.config.redis.allow_eviction) {
-        Ok(()) => check(
-            "fit for tasks",
-            Status::Ok,
-            format!("{} {}, {}", facts.server, facts.version, facts.eviction),
-        ),
-        Err(error) => check("fit for tasks", Status::Fail, error.to_string()),
-    };
-    let durable = if facts.aof {
-        check("persistence", Status::Ok, "append-only file is on")
-    } else {
-        check(
-            "persistence",
-            Status::Warn,
-            "append-only file is off: a crash of Redis loses tasks since its last snapshot; set `appendonly yes`",
-        )
-    };
-    let memory = match (facts.maxmemory, facts.used_memory) {
-        (0, used) => check("memory", Status::Ok, format!("{} MiB used, no limit", used >> 20)),
-        (limit, used) if used > limit / 10 * 9 => check(
-            "memory",
-            Status::Warn,
-            format!("{} of {} MiB used: raise maxmemory or shorten retention", used >> 20, limit >> 20),
-        ),
-        (limit, used) => check("memory", Status::Ok, format!("{} of {} MiB used", used >> 20, limit >> 20)),
-    };
-    let role = match facts.role.as_str() {
-        "master" => check(
-            "role",
-            Status::Ok,
-            format!("primary with {} replicas, {} clients", facts.replicas, facts.clients),
-        ),
-        other => check("role", Status::Fail, format!("this is a {other}: point Windlass at the primary")),
-    };
-    let mut checks = vec![fit, durable, memory, role];
-    if !facts.address.is_empty() {
-        for check in &mut checks {
-            check.detail.insert_str(0, &format!("{}: ", facts.address));
-        }
-    }
-    checks
 }
 
 /// Asks for an object that nobody wrote.

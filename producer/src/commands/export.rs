@@ -44,6 +44,7 @@ pub(crate) async fn run(context: &Context, args: cli::Export) -> Done {
     };
     let mut queues = Vec::new();
     for exported in &header.queues {
+        store.check_export(&exported.queue).await?;
         queues.push(store.queue(&exported.queue).await?);
     }
     for queue in &queues {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, mem};
 use windlass_shared::store::{Dumped, Import, Progress, Store};
 
 use crate::{
-    archive::{self, End, Header},
+    archive::{self, Checked, End, Header},
     cli,
     context::Context,
     exit::{Done, Failure},
@@ -18,7 +18,7 @@ const BYTES: usize = 8 << 20;
 
 /// `windlass import`.
 pub(crate) async fn run(context: &Context, args: cli::Import) -> Done {
-    let (header, end) = archive::check(&args.file)?;
+    let Checked { header, end, newest } = archive::check(&args.file)?;
     if header.namespace != context.config.namespace.as_str() {
         return Err(Failure::Usage(format!(
             "the file is of the namespace {:?}, to which what is sealed is bound: say --namespace {}",
@@ -26,6 +26,9 @@ pub(crate) async fn run(context: &Context, args: cli::Import) -> Done {
         )));
     }
     let store = context.store().await?;
+    for exported in &header.queues {
+        store.check_import(&exported.queue, newest.as_deref()).await?;
+    }
     let mut queues = begin(&store, &header, &end).await?;
     let mut page = Page::default();
     for line in archive::keys(&args.file)? {

@@ -355,7 +355,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "sandbox.bubblewrap",
         env: &["WINDLASS_SANDBOX_BUBBLEWRAP"],
         kind: Kind::Choice(&["auto", "off"]),
-        default: "off",
+        default: "auto",
         help: "Whether bubblewrap (bwrap), where it is installed and works, gives them namespaces of their own.",
         ..WORKER
     },

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Partition, Queue, QueueKeys, Result, StoreError, keys::FIXED};
-use crate::model::BatchName;
+use super::{Partition, Queue, QueueKeys, Result, Store, StoreError, keys::FIXED};
+use crate::model::{BatchName, QueueName};
 
 /// Where a partition stands. Two equal ones with the same newest event: nothing changed between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,15 @@ impl Standing {
 
 /// Entries of the event log that are read at once.
 const EVENTS: usize = 500;
+
+impl Store {
+    /// Refuses a user who may not copy keys, before anything is paused for it.
+    pub async fn check_export(&self, name: &QueueName) -> Result<()> {
+        let meta = self.first_partition(name).keys.meta().to_owned();
+        let asked = self.command::<redis::Value>(redis::cmd("DUMP").arg(meta)).await;
+        asked.map(drop).map_err(StoreError::for_administrators)
+    }
+}
 
 impl Queue {
     /// Where each partition stands.
@@ -83,7 +92,7 @@ impl QueueKeys {
 }
 
 impl Partition {
-    async fn scan(&self, queue: &crate::model::QueueName, cursor: u64) -> Result<(u64, Vec<String>)> {
+    async fn scan(&self, queue: &QueueName, cursor: u64) -> Result<(u64, Vec<String>)> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(self.store.keys.any_of(queue)).arg("COUNT").arg(1000);
         let page = self.store.connection.clone().beside(self.keys.meta(), scan).await;

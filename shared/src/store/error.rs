@@ -83,6 +83,16 @@ impl StoreError {
         )
     }
 
+    /// What copies keys is told who may.
+    pub(super) fn for_administrators(self) -> Self {
+        match self {
+            Self::Refused(why) => Self::Refused(format!(
+                "{why}; `export` and `import` are for an administrator, who may DUMP and RESTORE keys (docs/disaster.md)"
+            )),
+            other => other,
+        }
+    }
+
     pub(super) fn divided_already(queue: &QueueName) -> Self {
         Self::Impossible(format!(
             "queue {queue} is divided already, and a task never changes its partition: use another queue"

@@ -56,7 +56,7 @@ pub use queue::{MOST_PARTITIONS, Queue};
 pub use repair::Repair;
 pub use restore::{Dumped, Import, Progress};
 pub use script::{Script, all as all_scripts};
-pub use server::ServerFacts;
+pub use server::{IN_STEP, ServerFacts};
 pub use settle::{Claimed, Settle, SettleAndClaim, Settled, SettledAndClaimed};
 pub use submit::{Accepted, MOST_PER_SUBMIT};
 

@@ -41,7 +41,34 @@ pub struct Import {
     placed: Vec<bool>,
 }
 
+/// What this server says of such a dump, in words that help.
+fn cannot_read(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unexpected(why) if why.contains(FOREIGN) => StoreError::Impossible(
+            "this server cannot read what the other one wrote: import into a Redis or Valkey that is as new as the one \
+             that the file was exported from (the first line of the file names it)"
+                .into(),
+        ),
+        other => other,
+    }
+}
+
 impl Store {
+    /// Refuses a user who may not restore keys, and a server that cannot read `newest`, the dump of the newest format;
+    /// before anything is closed or written.
+    pub async fn check_import(&self, name: &QueueName, newest: Option<&[u8]>) -> Result<()> {
+        let key = self.keys.queue(name).named(&format!("{ASIDE}try"));
+        let mut restore = redis::cmd("RESTORE");
+        // Should we be killed now, it is gone by itself.
+        restore.arg(&key).arg(60_000).arg(newest.unwrap_or_default()).arg("REPLACE");
+        match self.command::<()>(&restore).await {
+            // A dump of nothing is wrong everywhere: we were asking for the right.
+            Err(StoreError::Unexpected(why)) if newest.is_none() && why.contains(FOREIGN) => Ok(()),
+            Err(error) => Err(cannot_read(error).for_administrators()),
+            Ok(()) => self.command(redis::cmd("UNLINK").arg(&key)).await,
+        }
+    }
+
     /// How far the import of the file with this digest is. Refused if the queue holds anything else.
     pub async fn import_progress(&self, name: &QueueName, digest: &str) -> Result<Progress> {
         let first = self.first_partition(name);
@@ -121,14 +148,7 @@ impl Import {
                 None => pipeline.cmd("UNLINK").arg(key).ignore(),
             };
         }
-        match partition.store.pipeline::<()>(&pipeline).await {
-            Err(StoreError::Unexpected(why)) if why.contains(FOREIGN) => Err(StoreError::Impossible(
-                "this server cannot read what the other one wrote: import into a Redis or Valkey that is as new as \
-                 the one that the file was exported from (the first line of the file names it)"
-                    .into(),
-            )),
-            other => other,
-        }
+        partition.store.pipeline(&pipeline).await.map_err(cannot_read)
     }
 
     /// Notes that so many keys of the queue were restored.

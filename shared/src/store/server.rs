@@ -24,17 +24,26 @@ pub struct ServerFacts {
     pub used_memory: u64,
     /// Whether the append-only file is on.
     pub aof: bool,
+    /// Whether the last write to it failed.
+    pub aof_fails: bool,
     /// Seconds since it last wrote a snapshot; none if it was told not to, or it cannot be known.
     pub last_snapshot: Option<i64>,
     /// `master` or `slave`.
     pub role: String,
     /// Replicas that are connected.
     pub replicas: u32,
+    /// Those of them that have all data and were heard of within [`IN_STEP`].
+    pub in_step: u32,
+    /// Whether it refuses writes when replicas are missing (`min-replicas-to-write`).
+    pub needs_replicas: bool,
     /// Clients that are connected.
     pub clients: u64,
     /// The server's process id.
     pub pid: u64,
 }
+
+/// A replica that is silent for so many seconds is not in step.
+pub const IN_STEP: u64 = 10;
 
 impl Store {
     /// Asks the server about itself, or each primary of a cluster.
@@ -54,6 +63,19 @@ impl Store {
         first.ok_or_else(|| StoreError::Unexpected("no server told about itself".into()))
     }
 
+    /// When each server brings its append-only file to disk (`appendfsync`), by the address that [`ServerFacts`] has. Only
+    /// administrators may ask, and not everywhere: nothing where it is not told.
+    pub async fn appendfsync(&self) -> HashMap<String, String> {
+        let mut ask = redis::cmd("CONFIG");
+        ask.arg("GET").arg("appendfsync");
+        let replies = self.connection.clone().everywhere(ask).await.unwrap_or_default();
+        let told = replies.into_iter().filter_map(|(address, reply)| {
+            let mut pairs: HashMap<String, String> = redis::from_redis_value(reply).ok()?;
+            Some((address, pairs.remove("appendfsync")?))
+        });
+        told.collect()
+    }
+
     /// Refuses servers that Windlass must not be used on: see [`ServerFacts::check`].
     pub async fn check_servers(&self, allow_eviction: bool) -> Result<()> {
         self.servers().await?.iter().try_for_each(|facts| facts.check(allow_eviction))
@@ -66,7 +88,8 @@ impl Store {
 }
 
 impl ServerFacts {
-    pub(super) fn read(address: String, info: &str) -> Self {
+    /// Reads what `INFO` says.
+    pub fn read(address: String, info: &str) -> Self {
         let fields: HashMap<&str, &str> = info.lines().filter_map(|line| line.split_once(':')).collect();
         let text = |name: &str| fields.get(name).map_or_else(String::new, |value| (*value).to_owned());
         let number = |name: &str| fields.get(name).and_then(|value| value.parse().ok()).unwrap_or(0);
@@ -81,9 +104,13 @@ impl ServerFacts {
             maxmemory: number("maxmemory"),
             used_memory: number("used_memory"),
             aof: text("aof_enabled") == "1",
+            aof_fails: text("aof_last_write_status") == "err",
             last_snapshot: fields.get("rdb_last_save_time").and_then(|value| value.parse().ok()),
             role: text("role"),
             replicas: u32::try_from(number("connected_slaves")).unwrap_or(u32::MAX),
+            in_step: in_step(&fields),
+            // It says how many are good only where it cares.
+            needs_replicas: fields.contains_key("min_slaves_good_slaves"),
             clients: number("connected_clients"),
             pid: number("process_id"),
         }
@@ -102,6 +129,18 @@ impl ServerFacts {
     }
 }
 
+/// Of lines such as `slave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0`, those that are in step.
+fn in_step(fields: &HashMap<&str, &str>) -> u32 {
+    let replica = |name: &str| name.strip_prefix("slave").is_some_and(|number| number.parse::<u32>().is_ok());
+    let good = |facts: &str| {
+        let of = |name: &str| facts.split(',').find_map(|fact| fact.strip_prefix(name)?.strip_prefix('='));
+        let lag = of("lag").and_then(|lag| lag.parse::<u64>().ok());
+        of("state") == Some("online") && lag.is_some_and(|lag| lag <= IN_STEP)
+    };
+    let count = fields.iter().filter(|(name, facts)| replica(name) && good(facts)).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 impl Store {
     /// Notes the protocol that this fleet speaks, and refuses to join one that speaks a newer one.
     pub async fn agree_on_protocol(&self) -> Result<()> {
@@ -117,5 +156,23 @@ impl Store {
                 other => other,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_replicas_that_have_all_and_were_heard_of_are_in_step() {
+        let info = "role:master\r\nconnected_slaves:4\r\nmin_slaves_good_slaves:1\r\n\
+            slave0:ip=10.0.0.2,port=1,state=online,offset=5,lag=0\r\n\
+            slave1:ip=10.0.0.3,port=1,state=online,offset=5,lag=11,type=replica\r\n\
+            slave2:ip=10.0.0.4,port=1,state=send_bulk,offset=0,lag=0\r\n\
+            slave3:garbage\r\nslave_read_only:1\r\n";
+        let facts = ServerFacts::read(String::new(), info);
+        assert_eq!((facts.replicas, facts.in_step, facts.needs_replicas), (4, 1, true));
+        let alone = ServerFacts::read(String::new(), "role:master\r\nconnected_slaves:0\r\n");
+        assert_eq!((alone.in_step, alone.needs_replicas), (0, false));
     }
 }

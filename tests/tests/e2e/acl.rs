@@ -160,3 +160,80 @@ fn what_a_user_must_not_do_is_refused_by_redis() {
     );
     users.fleet.verify();
 }
+
+/// The keys of a server, by the administrator.
+fn keys(users: &Users) -> Vec<String> {
+    let found = redis::cmd("KEYS").arg("wl:{default}*").query(&mut users.fleet.connection());
+    let mut keys: Vec<String> = found.expect("a list of keys");
+    keys.sort();
+    keys
+}
+
+#[test]
+fn copies_are_made_and_brought_back_by_the_administrator_only_and_nothing_is_half_done_for_others() {
+    let (users, other) = (Users::start(), Users::start());
+    let submit = ["submit", "--type", "noop", "--payload", "1", "--delay", "1h", "--id"];
+    for id in ["a", "b"] {
+        users.run("producer", &[&submit[..], &[id]].concat()).ok();
+    }
+    let file = users.fleet.dir().join("f");
+    let path = file.to_str().expect("a plain path");
+    let refused = |output: Output| {
+        let output = output.expect_code(3);
+        assert!(
+            output.stderr.contains("administrator") && output.stderr.contains("docs/disaster.md"),
+            "{output}"
+        );
+        assert!(!output.stderr.contains("change-me"), "{output}");
+    };
+    for user in ["producer", "worker", "observer"] {
+        refused(users.run(user, &["export", "default", "--pause", "--file", path]));
+        assert!(!file.exists(), "{user} left a file behind");
+        assert_eq!(users.fleet.queue("default")["paused"], false, "{user} left the queue paused");
+    }
+    users.fleet.windlass(&["export", "default", "--pause", "--file", path]).ok();
+
+    let before = keys(&other);
+    for user in ["producer", "worker", "observer"] {
+        refused(other.run(user, &["import", "--file", path]));
+        assert_eq!(keys(&other), before, "{user} left something behind");
+        assert_eq!(other.fleet.queue("default")["paused"], false, "{user} left the queue closed");
+    }
+    other.fleet.windlass(&["import", "--file", path]).ok();
+    for id in ["a", "b"] {
+        assert_eq!(other.fleet.status(id)["state"], "scheduled");
+    }
+    other.fleet.verify();
+}
+
+#[test]
+fn who_looks_only_repairs_nothing_and_who_operates_does() {
+    let users = Users::start();
+    users.run("producer", &["pause", "default"]).ok();
+    for id in ["lost", "sound"] {
+        users.run("producer", &["submit", "--type", "noop", "--payload", "1", "--id", id]).ok();
+    }
+    let pending = users.fleet.queue_keys("default").pending().to_owned();
+    let lose = || {
+        redis::cmd("ZREM").arg(&pending).arg("lost").exec(&mut users.fleet.connection()).expect("obeyed");
+    };
+    lose();
+    let repair = ["doctor", "--verify", "--repair"];
+    let yes = ["doctor", "--verify", "--repair", "--yes"];
+    let looked = users.run("observer", &repair).expect_code(1);
+    assert!(looked.stdout.contains("lost: to do"), "{looked}");
+    let refused = users.run("observer", &yes).expect_code(3);
+    assert!(refused.stderr.contains("ACL rules"), "{refused}");
+    // All that is wrong is wrong still, and can be put right.
+    for url in
+        [url(&users.fleet, "producer"), users.fleet.redis.url().replace("//", "//admin:change-me-admin@")]
+    {
+        users.fleet.windlass(&["doctor", "--verify", "--redis-url", &url]).expect_code(1);
+        let done = users.fleet.windlass(&[&yes[..], &["--redis-url", &url]].concat()).ok();
+        assert!(done.stdout.contains("lost: done"), "{done}");
+        users.fleet.verify();
+        lose();
+    }
+    users.fleet.windlass(&yes).ok();
+    users.fleet.verify();
+}

@@ -4,9 +4,11 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use tempfile::TempDir;
+use tokio::time::timeout;
 use windlass_shared::{
     config::{Config, SandboxMode, SandboxSettings},
     model::{Protection, SandboxRecord},
@@ -17,6 +19,9 @@ use crate::executor::{
     Failure, Progress,
     process::{self, Program},
 };
+
+/// What has not answered by then does not work.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What this host can enforce, as found out at the start.
 #[derive(Debug, Clone, Default)]
@@ -115,7 +120,9 @@ impl Host {
             max_output: 64 * 1024,
             sandbox: Some(policy),
         };
-        let ended = process::run(&program, &Progress::none()).await?;
+        // Given up, it is killed with all that it started.
+        let ended = timeout(PATIENCE, process::run(&program, &Progress::none())).await;
+        let ended = ended.map_err(|_| Failure::internal(format!("no answer within {PATIENCE:?}")))??;
         serde_json::from_slice(&ended.stdout).map_err(|_| {
             let said = ended.stderr.trim().lines().last().unwrap_or("no answer").to_owned();
             Failure::internal(format!("{} ({said})", ended.status))
