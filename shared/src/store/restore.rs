@@ -201,16 +201,23 @@ impl Import {
 }
 
 impl Partition {
-    /// Refuses keys that only a queue with tasks has.
+    /// Refuses a queue that has tasks here. What a purged queue keeps besides (logs, counters) is replaced, but for its
+    /// batches, whose keys nothing would ever sweep again.
     fn none_of_a_task(&self, names: &[String]) -> Result<()> {
-        let harmless = ["meta", "stats", "events", "fair"];
-        match names.iter().find(|name| !harmless.contains(&name.as_str())) {
-            None => Ok(()),
-            Some(_) => Err(StoreError::Impossible(format!(
-                "queue {} is not empty here: import into a Redis without it, or purge it first (`windlass purge`)",
-                self.name
-            ))),
+        let any = |kinds: &[&str]| names.iter().any(|name| kinds.iter().any(|kind| name.starts_with(kind)));
+        let name = &self.name;
+        if any(&["spec:", "task:", "parked:"]) {
+            return Err(StoreError::Impossible(format!(
+                "queue {name} is not empty here: import into a Redis without it, or purge it first (`windlass purge`)"
+            )));
         }
+        if any(&["batch:", "batch-finished:"]) {
+            return Err(StoreError::Impossible(format!(
+                "queue {name} is purged, but remembers its batches until their retention is over: import into a Redis \
+                 without it, or let them go first (`windlass queues set {name} --retention 1s`, with a worker that serves it)"
+            )));
+        }
+        Ok(())
     }
 
     async fn import_mark(&self) -> Result<Option<String>> {

@@ -124,6 +124,31 @@ fn what_a_newer_server_wrote_is_refused_by_an_older_one_before_anything_is_writt
     upgraded.verify();
 }
 
+#[test]
+fn a_queue_that_was_purged_can_be_imported_again_unless_it_remembers_batches() {
+    let fleet = fleet(1, "");
+    for id in ["a", "b"] {
+        fleet.submit("noop", &json!({"id": id}), &["--id", id]);
+        fleet.wait_for_state("default", id, "completed", secs(10));
+    }
+    let export = |file: &str| fleet.windlass(&["export", "default", "--pause", "--file", file]).ok();
+    let import = |file: &str| fleet.windlass(&["import", "--file", file]);
+    let purge = || fleet.windlass(&["purge", "--queue", "default", "--state", "completed"]).ok();
+    export("f");
+    assert!(import("f").expect_code(4).stderr.contains("is not empty"));
+    purge();
+    import("f").ok();
+    assert_eq!(fleet.status("b")["result"], json!({"id": "b"}));
+    fleet.verify();
+
+    fleet.submit_lines(&lines("t", 3, "noop", &json!(1)), &["--batch", "nightly"]);
+    fleet.finish_batch("nightly", secs(10));
+    export("g");
+    purge();
+    assert!(import("g").expect_code(4).stderr.contains("remembers its batches"));
+    fleet.verify();
+}
+
 #[allow(clippy::print_stderr, reason = "this is for the person who runs the tests")]
 fn say(words: &str) {
     eprintln!("{words}");
