@@ -90,15 +90,6 @@ fn server(context: &Context, facts: &ServerFacts) -> Vec<Check> {
         ),
         Err(error) => check("fit for tasks", Status::Fail, error.to_string()),
     };
-    let durable = if facts.aof {
-        check("persistence", Status::Ok, "append-only file is on")
-    } else {
-        check(
-            "persistence",
-            Status::Warn,
-            "append-only file is off: a crash of Redis loses tasks since its last snapshot; set `appendonly yes`",
-        )
-    };
     let memory = match (facts.maxmemory, facts.used_memory) {
         (0, used) => check("memory", Status::Ok, format!("{} MiB used, no limit", used >> 20)),
         (limit, used) if used > limit / 10 * 9 => check(
@@ -116,13 +107,36 @@ fn server(context: &Context, facts: &ServerFacts) -> Vec<Check> {
         ),
         other => check("role", Status::Fail, format!("this is a {other}: point Windlass at the primary")),
     };
-    let mut checks = vec![fit, durable, memory, role];
+    let mut checks = vec![fit, persistence(facts), memory, role];
     if !facts.address.is_empty() {
         for check in &mut checks {
             check.detail.insert_str(0, &format!("{}: ", facts.address));
         }
     }
     checks
+}
+
+/// Whether what Redis holds gets onto its disk.
+fn persistence(facts: &ServerFacts) -> Check {
+    let (status, detail) = if facts.aof_failed {
+        (
+            Status::Fail,
+            "Redis cannot write its append-only file, and takes no tasks and no results until it can: is its disk full, or broken? Workers keep results and tell them later",
+        )
+    } else if facts.snapshot_failed {
+        (
+            Status::Warn,
+            "the last snapshot of Redis failed; unless `stop-writes-on-bgsave-error` is off, it takes no tasks and no results until one succeeds: is its disk full, or the machine out of memory?",
+        )
+    } else if facts.aof {
+        (Status::Ok, "append-only file is on")
+    } else {
+        (
+            Status::Warn,
+            "append-only file is off: a crash of Redis loses tasks since its last snapshot; set `appendonly yes`",
+        )
+    };
+    check("persistence", status, detail)
 }
 
 /// Asks for an object that nobody wrote.
