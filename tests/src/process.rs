@@ -171,6 +171,14 @@ impl Drop for Process {
     }
 }
 
+/// A program behind others that change their own process and become the next: `env`, `prlimit`, `unshare`.
+pub fn behind(through: &[&str], program: &Path) -> Command {
+    let Some((first, args)) = through.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(args).arg(program);
+    command
+}
+
 /// Starts a program, with an empty standard input unless the command says otherwise.
 pub fn spawn(command: &mut Command) -> Child {
     command.spawn().unwrap_or_else(|error| panic!("{} cannot be started: {error}", shown(command)))

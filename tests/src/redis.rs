@@ -16,6 +16,8 @@ use windlass_shared::{
     store::{Connect, Store},
 };
 
+use crate::process::behind;
+
 /// Another process may take the port between our choice and the server's start.
 const PORTS_TRIED: u32 = 5;
 /// What a server says that was built without TLS.
@@ -30,6 +32,7 @@ pub struct RedisServer {
     program: PathBuf,
     child: Option<Child>,
     port: u16,
+    through: Vec<String>,
     args: Vec<String>,
     dir: TempDir,
 }
@@ -42,15 +45,17 @@ impl RedisServer {
 
     /// A server with further arguments, such as `["--appendonly", "yes"]`; they win over the usual ones.
     pub fn with_args(args: &[&str]) -> Self {
-        Self::of(&binary(), args)
+        Self::of(&binary(), &[], args)
     }
 
-    /// A server of another program than the one under test.
-    pub fn of(program: &Path, args: &[&str]) -> Self {
+    /// A server of another program than the one under test, or started through a program that changes its own process and
+    /// becomes the server, as `unshare` does.
+    pub fn of(program: &Path, through: &[&str], args: &[&str]) -> Self {
         let mut server = Self {
             program: program.to_owned(),
             child: None,
             port: 0,
+            through: through.iter().map(ToString::to_string).collect(),
             args: args.iter().map(ToString::to_string).collect(),
             dir: tempfile::tempdir().expect("a temporary directory can be made"),
         };
@@ -80,6 +85,7 @@ impl RedisServer {
             program: binary(),
             child: None,
             port: 0,
+            through: Vec::new(),
             args: vec![file.to_owned(), "--sentinel".to_owned()],
             dir: tempfile::tempdir().expect("a temporary directory can be made"),
         };
@@ -170,7 +176,8 @@ impl RedisServer {
             .create(true)
             .open(self.log_path())
             .expect("the log can be opened");
-        let mut command = Command::new(&self.program);
+        let through: Vec<&str> = self.through.iter().map(String::as_str).collect();
+        let mut command = behind(&through, &self.program);
         let port = self.port.to_string();
         let is_sentinel = self.args.iter().any(|arg| arg == "--sentinel");
         if is_sentinel {
@@ -260,7 +267,8 @@ fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-fn binary() -> PathBuf {
+/// The server under test.
+pub fn binary() -> PathBuf {
     if let Some(path) = env::var_os("WINDLASS_TEST_SERVER") {
         return path.into();
     }

@@ -1,5 +1,5 @@
 //! A worker whose handlers do what no handler should: the tests of faults run it. Types: `block` holds its thread for
-//! `{"ms"}`, `leak` never gives `{"mib"}` of memory back, `die` ends the process.
+//! `{"ms"}`, `leak` takes `{"mib"}` of memory a second and never gives it back, `die` ends the process.
 
 use std::{process::abort, thread::sleep, time::Duration};
 
@@ -19,6 +19,9 @@ struct Block {
     ms: u64,
 }
 
+/// How often it leaks in a second.
+const LEAKS: usize = 10;
+
 #[derive(Deserialize)]
 struct Leak {
     mib: usize,
@@ -30,9 +33,15 @@ async fn block(job: Job) -> Result<u64, Failure> {
     Ok(ms)
 }
 
-async fn leak(job: Job) -> Result<usize, Failure> {
+/// For ever: whatever limit there is ends it, and with it the process.
+async fn leak(job: Job) -> Result<(), Failure> {
     let Leak { mib } = job.read_payload()?;
-    Ok(vec![1_u8; mib << 20].leak().len())
+    let mut leaked = 0;
+    loop {
+        leaked += vec![1_u8; (mib << 20) / LEAKS].leak().len();
+        tracing::info!(leaked, "not given back");
+        tokio::time::sleep(Duration::from_secs(1) / LEAKS as u32).await;
+    }
 }
 
 async fn die(_: Job) -> Result<(), Failure> {

@@ -9,11 +9,11 @@ pub(crate) mod types;
 
 use std::collections::HashSet;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 use windlass_shared::{
     model::{BatchName, NewTask, QueueName},
-    store::Store,
+    store::{Store, StoreError},
 };
 
 use self::{
@@ -28,7 +28,7 @@ use crate::{
     exit::{Done, Failure},
     lay::Writer,
     output::{self, Format, say},
-    steps::bounded,
+    steps::{bounded, patiently},
 };
 
 /// Chunks in flight: enough to keep Redis busy while we check the next lines.
@@ -43,7 +43,7 @@ struct Counts {
 }
 
 /// Makes the queue, and its part of the batch, known before the first task goes there.
-pub(crate) async fn register(store: &Store, task: &NewTask) -> Done {
+pub(crate) async fn register(store: &Store, task: &NewTask) -> Result<(), StoreError> {
     store.register_queue(&task.queue).await?;
     if let Some(batch) = &task.batch {
         store.register_batch(batch, &task.queue).await?;
@@ -144,13 +144,7 @@ impl Run {
         while open || !in_flight.is_empty() {
             tokio::select! {
                 biased;
-                _ = &mut interrupted => {
-                    // What is on its way is taken into account, so that the summary is true.
-                    while let Some(sent) = in_flight.next().await {
-                        self.take(sent)?;
-                    }
-                    return Err(Failure::Interrupted(String::new()));
-                }
+                _ = &mut interrupted => return self.interrupted(in_flight).await,
                 Some(sent) = in_flight.next(), if !in_flight.is_empty() => if let Err(stopped) = self.take(sent) {
                     // What is on its way goes into the summary; only the first reason to stop is told.
                     while let Some(sent) = in_flight.next().await {
@@ -160,7 +154,11 @@ impl Run {
                 },
                 chunk = checked.recv(), if open && in_flight.len() < IN_FLIGHT => match chunk {
                     Some(chunk) => {
-                        let chunk = self.prepare(chunk?).await?;
+                        // It may wait for Redis, but not for longer than somebody wants it to.
+                        let chunk = tokio::select! {
+                            chunk = self.prepare(chunk?) => chunk?,
+                            _ = &mut interrupted => return self.interrupted(in_flight).await,
+                        };
                         in_flight.push_back(send(self.store.clone(), chunk, self.on_full));
                     }
                     None => open = false,
@@ -170,13 +168,21 @@ impl Run {
         Ok(())
     }
 
+    /// What is on its way is taken into account, so that the summary is true.
+    async fn interrupted(&mut self, mut in_flight: impl Stream<Item = Done<Sent>> + Unpin) -> Done {
+        while let Some(sent) = in_flight.next().await {
+            self.take(sent)?;
+        }
+        Err(Failure::Interrupted(String::new()))
+    }
+
     /// Registers new queues, and refuses or warns of types that nobody knows.
     async fn prepare(&mut self, mut chunk: Chunk) -> Done<Chunk> {
         self.types.check(&self.store, &mut chunk).await?;
         for (_, task) in &chunk.tasks {
             let place = (task.queue.clone(), task.batch.clone());
             if !self.registered.contains(&place) {
-                register(&self.store, task).await?;
+                patiently(async || register(&self.store, task).await).await?;
                 self.registered.insert(place);
             }
         }

@@ -42,6 +42,11 @@ pub enum StoreError {
     /// `maxmemory` is reached; nothing was written.
     #[error("Redis is out of memory (maxmemory): nothing was written; free memory or raise maxmemory")]
     OutOfMemory,
+    /// It cannot write its files; nothing was written.
+    #[error(
+        "Redis cannot write to its disk, and takes nothing until it can: nothing was written. Is the disk of the Redis server full, or broken? It said: {0}"
+    )]
+    DiskFailed(String),
     /// Loading, failing over, read only: it passes.
     #[error("Redis cannot serve us now: {0}")]
     Unavailable(String),
@@ -77,6 +82,7 @@ impl StoreError {
             Self::Unreachable { .. }
                 | Self::Unavailable(_)
                 | Self::OutOfMemory
+                | Self::DiskFailed(_)
                 | Self::Divided
                 | Self::NotDurable { .. }
                 | Self::Objects(_)
@@ -130,9 +136,8 @@ impl StoreError {
             "OOM" => Self::OutOfMemory,
             "DIVIDED" => Self::Divided,
             "NOAUTH" | "WRONGPASS" => Self::Refused(text),
-            "LOADING" | "BUSY" | "MISCONF" | "NOREPLICAS" | "READONLY" | "UNBLOCKED" => {
-                Self::Unavailable(text)
-            }
+            "MISCONF" => Self::DiskFailed(text),
+            "LOADING" | "BUSY" | "NOREPLICAS" | "READONLY" | "UNBLOCKED" => Self::Unavailable(text),
             // Errors of commands inside a script come with their code within the text.
             _ if text.contains("user executing the script") || text.contains("ACL failure in script") => {
                 Self::Refused(text)

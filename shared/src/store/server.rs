@@ -24,8 +24,10 @@ pub struct ServerFacts {
     pub used_memory: u64,
     /// Whether the append-only file is on.
     pub aof: bool,
-    /// Whether the last write to it failed.
-    pub aof_fails: bool,
+    /// Whether its last write to the append-only file failed: it refuses whatever changes something until one succeeds.
+    pub aof_failed: bool,
+    /// Whether its last snapshot failed. It may refuse whatever changes something until one succeeds.
+    pub snapshot_failed: bool,
     /// Seconds since it last wrote a snapshot; none if it was told not to, or it cannot be known.
     pub last_snapshot: Option<i64>,
     /// `master` or `slave`.
@@ -104,7 +106,8 @@ impl ServerFacts {
             maxmemory: number("maxmemory"),
             used_memory: number("used_memory"),
             aof: text("aof_enabled") == "1",
-            aof_fails: text("aof_last_write_status") == "err",
+            aof_failed: text("aof_last_write_status") == "err",
+            snapshot_failed: text("rdb_last_bgsave_status") == "err",
             last_snapshot: fields.get("rdb_last_save_time").and_then(|value| value.parse().ok()),
             role: text("role"),
             replicas: u32::try_from(number("connected_slaves")).unwrap_or(u32::MAX),
@@ -150,9 +153,9 @@ impl Store {
         match noted {
             Some(theirs) if theirs > ours => Err(StoreError::NewerProtocol { theirs, ours }),
             Some(_) => Ok(()),
-            // At maxmemory there is no room for the note; who comes later makes it.
+            // There may be no room for the note, in memory or on the disk; who comes later makes it.
             None => match self.command::<()>(redis::cmd("SET").arg(&key).arg(ours).arg("NX")).await {
-                Err(StoreError::OutOfMemory) => Ok(()),
+                Err(StoreError::OutOfMemory | StoreError::DiskFailed(_)) => Ok(()),
                 other => other,
             },
         }

@@ -41,6 +41,13 @@ impl Fleet {
         run(command, self.dir(), &self.name(), deadline)
     }
 
+    /// Runs `windlass`, or another one of that kind, through a program that changes its own process and becomes it.
+    pub fn windlass_through(&self, through: &[&str], program: &str, args: &[&str]) -> Output {
+        let mut command = self.command_through(through, program);
+        command.args(args);
+        run(command, self.dir(), &self.name(), PATIENCE)
+    }
+
     /// Runs `windlass` with `input` as its standard input, through a pipe.
     pub fn windlass_with_input(&self, input: &str, args: &[&str]) -> Output {
         let mut command = self.command("windlass");

@@ -33,7 +33,7 @@ fn with_s3(workers: usize) -> (Fleet, S3StandIn) {
 }
 
 /// Text that does not get smaller.
-fn noise(length: usize) -> Value {
+pub(crate) fn noise(length: usize) -> Value {
     let mut state = 7_u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -47,13 +47,19 @@ fn fit(settings: &RedisSettings, facts: &ServerFacts) -> Check {
 /// `appendfsync` is not told to everybody.
 fn persistence(facts: &ServerFacts, appendfsync: Option<&str>) -> Check {
     let (status, detail) = match (facts.aof, appendfsync) {
+        (true, _) if facts.aof_failed => (
+            Status::Fail,
+            "Redis cannot write its append-only file, and takes no tasks and no results until it can: is its disk full, or \
+             broken? Workers keep results and tell them later",
+        ),
+        _ if facts.snapshot_failed => (
+            Status::Warn,
+            "the last snapshot of Redis failed; unless `stop-writes-on-bgsave-error` is off, it takes no tasks and no \
+             results until one succeeds: is its disk full, or the machine out of memory?",
+        ),
         (false, _) => (
             Status::Warn,
             "append-only file is off: a crash of Redis loses tasks since its last snapshot; set `appendonly yes`",
-        ),
-        (true, _) if facts.aof_fails => (
-            Status::Fail,
-            "the append-only file cannot be written, so Redis refuses writes: is the disk full?",
         ),
         (true, Some("always")) => (
             Status::Ok,
