@@ -12,7 +12,7 @@ TOOLS := $(HOME)/.cache/windlass/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: help model pytest demo test test-servers test-unit test-e2e chaos-schedules lint fuzz bench bench-peers bench-build bench-layout bench-gateway chaos soak chaos-build docs build redis servers servers-all clean
+.PHONY: help model pytest demo test test-previous test-servers test-unit test-e2e chaos-schedules lint fuzz bench bench-peers bench-build bench-layout bench-gateway chaos soak chaos-build docs build redis servers servers-all clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,10 @@ test: servers ## Run all tests, the end-to-end ones on two kinds of server
 test-servers: servers servers-all ## Run the tests that depend on the server on further ones (docs/operations.md)
 	$(CARGO) build --workspace --all-targets
 	./tests/servers.sh test "$(DIR)/servers"
+
+test-previous: servers ## Run the tests in which this version and the previous one share a Redis (builds that one, once)
+	$(CARGO) build --workspace --all-targets
+	./tests/previous.sh
 
 chaos-schedules: servers ## Hold 20,000 random schedules against the reference model (docs/verification.md)
 	$(CARGO) build --workspace --all-targets

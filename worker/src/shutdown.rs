@@ -43,8 +43,9 @@ pub(crate) async fn supervise(
     tokio::select! {
         () = signals.next() => node.enter(Phase::Draining),
         _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
-        // A node that beats and claims nothing would look alive for ever.
-        _ = &mut dispatcher => return Err(WorkerError::Broken),
+        // It may have heard of a command before us, and have nothing to do any more. Or it broke: a node that beats and
+        // claims nothing would look alive for ever.
+        ended = &mut dispatcher => return ended.map_err(|_| WorkerError::Broken),
     }
     tracing::info!(running = node.running.len(), timeout = ?node.limits.drain_timeout, "draining");
     tokio::select! {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use windlass_tests::{
     fleet::{Fleet, FleetOptions},
     ledger::{Entry, Ledger},
-    process::until,
+    process::{eventually, until},
 };
 
 use crate::look::{commits, secs, text};
@@ -71,9 +71,9 @@ fn a_handler_that_leaks_takes_three_workers_down_and_no_task_of_others() {
         assert!(entries.insert((id.clone(), attempt, ended)), "attempt {attempt} of {id} ran twice");
     }
 
-    let nodes = fleet.nodes();
-    let are = |state: &str| nodes.iter().filter(|node| node["state"] == state).count();
-    assert_eq!((are("active"), are("lost")), (2, 3), "{nodes:?}");
+    // A node counts as lost when its heartbeat is ten seconds old.
+    let are = |state: &str| fleet.nodes().iter().filter(|node| node["state"] == state).count();
+    eventually("three nodes are lost", secs(20), || (are("active"), are("lost")) == (2, 3));
     let checks = fleet.windlass(&["doctor", "-o", "json"]).ok().json();
     let checks = checks.as_array().expect("a list");
     let nodes = checks.iter().find(|check| check["check"] == "nodes").expect("it looks at nodes");

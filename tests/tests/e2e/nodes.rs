@@ -102,6 +102,19 @@ fn a_stopped_node_hands_back_and_leaves_at_once() {
 
 /// The heartbeat key lives for ten seconds.
 #[test]
+fn idle_nodes_that_are_told_to_leave_end_well() {
+    let mut fleet = Fleet::start(&FleetOptions { workers: 8, ..FleetOptions::default() });
+    for index in 0..8 {
+        let node = fleet.node_id(index);
+        tell(&fleet, ["drain", "stop"][index % 2], &node);
+    }
+    for index in 0..8 {
+        assert_eq!(fleet.exit_code(index, secs(10)), 0, "{}", fleet.log(index));
+    }
+    assert!(fleet.nodes().is_empty(), "they say goodbye");
+}
+
+#[test]
 fn a_killed_node_shows_as_lost_with_what_was_known_of_it() {
     let mut fleet = Fleet::start(&FleetOptions { args: &["--labels", "zone=b"], ..FleetOptions::default() });
     let id = fleet.node_id(0);

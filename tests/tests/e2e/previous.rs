@@ -3,12 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use windlass_tests::{
-    fleet::{Fleet, FleetOptions},
-    ledger::Ledger,
-    previous,
-    process::eventually,
-};
+use windlass_tests::{fleet::Fleet, ledger::Ledger, previous, process::eventually};
 
 use crate::{
     claim_check::noise,
@@ -107,25 +102,28 @@ fn they_work_together(windlass: &str, worker: &str, old: &str) {
     ask(&["node", "stop", nodes[1]]).ok();
     verify_with_both(&fleet, old);
     for index in 0..2 {
-        assert_eq!(fleet.exit_code(index, secs(20)), 0, "{}", fleet.log(index));
+        let code = fleet.exit_code(index, secs(20));
+        // Told so by a command, an idle worker of the previous version ended with 1 half of the time.
+        assert!(code == 0 || worker != NEW[1], "{code}: {}", fleet.log(index));
     }
+    assert!(fleet.nodes().is_empty(), "they said goodbye");
 }
 
 #[test]
 fn a_new_producer_and_old_workers() {
-    let Some([old, worker]) = previous::programs() else { return };
+    let [old, worker] = previous::programs();
     they_work_together(NEW[0], &worker, &old);
 }
 
 #[test]
 fn an_old_producer_and_new_workers() {
-    let Some([old, _]) = previous::programs() else { return };
+    let [old, _] = previous::programs();
     they_work_together(&old, NEW[1], &old);
 }
 
 #[test]
 fn both_kinds_of_worker_in_one_fleet_of_which_one_of_each_is_killed() {
-    let Some([old, old_worker]) = previous::programs() else { return };
+    let [old, old_worker] = previous::programs();
     let mut fleet = fleet();
     for worker in [old_worker.as_str(), NEW[1], old_worker.as_str(), NEW[1]] {
         fleet.spawn_through(&[], worker, &[]);
@@ -163,7 +161,7 @@ fn both_kinds_of_worker_in_one_fleet_of_which_one_of_each_is_killed() {
 /// A payload that the old worker cannot read, in either of the ways that are new: it fails, and nothing is run.
 #[test]
 fn what_an_old_worker_cannot_read_it_fails_and_a_new_one_runs_it_when_it_is_retried() {
-    let Some([old, old_worker]) = previous::programs() else { return };
+    let [old, old_worker] = previous::programs();
     let mut fleet = fleet();
     fleet.spawn_through(&[], &old_worker, &[]);
     let sealing = format!("[sealing]\nkeys = \"{KEY}\"\n");
