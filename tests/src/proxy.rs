@@ -3,7 +3,10 @@
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -41,6 +44,8 @@ pub struct Proxy {
 struct Network {
     weather: Mutex<Weather>,
     open: Mutex<Vec<TcpStream>>,
+    /// Connections of earlier generations are dead, and nobody says so.
+    generation: AtomicU64,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -52,7 +57,11 @@ impl Proxy {
     pub fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port can be bound");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let network = Arc::new(Network { weather: Mutex::new(Weather::Fair), open: Mutex::default() });
+        let network = Arc::new(Network {
+            weather: Mutex::new(Weather::Fair),
+            open: Mutex::default(),
+            generation: AtomicU64::new(0),
+        });
         let shared = Arc::clone(&network);
         thread::spawn(move || {
             for near in listener.incoming().flatten() {
@@ -74,6 +83,12 @@ impl Proxy {
         self.network.weather()
     }
 
+    /// From now on whatever is sent by the connections that are open is swallowed, and none of them breaks; new ones are
+    /// as they were. So it is when a peer, or a router on the way, was replaced.
+    pub fn orphan(&self) {
+        self.network.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Breaks every connection, now.
     pub fn cut(&self) {
         for stream in locked(&self.network.open).drain(..) {
@@ -89,6 +104,7 @@ impl Network {
 
     fn join(self: &Arc<Self>, near: &TcpStream, port: u16) {
         let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return };
+        let generation = self.generation.load(Ordering::SeqCst);
         for (from, to, is_reply) in [(near, &far, false), (&far, near, true)] {
             let (Ok(mut from), Ok(mut to), Ok(kept)) = (from.try_clone(), to.try_clone(), from.try_clone())
             else {
@@ -97,20 +113,29 @@ impl Network {
             locked(&self.open).push(kept);
             let network = Arc::clone(self);
             thread::spawn(move || {
-                network.forward(&mut from, &mut to, is_reply);
+                network.forward(&mut from, &mut to, is_reply, generation);
                 _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
             });
         }
     }
 
     /// Until either side is gone.
-    fn forward(&self, from: &mut TcpStream, to: &mut TcpStream, is_reply: bool) -> Option<()> {
+    fn forward(
+        &self,
+        from: &mut TcpStream,
+        to: &mut TcpStream,
+        is_reply: bool,
+        generation: u64,
+    ) -> Option<()> {
         let mut buffer = vec![0; 1 << 16];
         loop {
             let length = from.read(&mut buffer).ok().filter(|length| *length > 0)?;
             let mut piece = &buffer[..length];
             while self.weather() == Weather::Frozen {
                 thread::sleep(Duration::from_millis(5));
+            }
+            if self.generation.load(Ordering::SeqCst) != generation {
+                continue;
             }
             match self.weather() {
                 Weather::Swallowed => continue,

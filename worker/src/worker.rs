@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::AtomicU64},
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, watch};
@@ -120,9 +121,11 @@ impl Worker {
         let catalog = Catalog::new(&self.config, self.handlers, &gateway, &host).map_err(ConfigFaults)?;
         let connect = Connect::configured(&self.config);
         let Some(store) = unless_told(&mut signals, connect.open()).await.transpose()? else { return Ok(()) };
-        store.check_servers(self.config.redis.allow_eviction).await?;
-        store.check_durability().await?;
-        store.agree_on_protocol().await?;
+        let Some(fit) = unless_told(&mut signals, patiently(async || fit(&self.config, &store).await)).await
+        else {
+            return Ok(());
+        };
+        fit?;
         gateway.connect(store.gate());
         for why in gateway.unusable().values() {
             tracing::warn!(%why, "a provider of models cannot be called");
@@ -137,9 +140,6 @@ impl Worker {
             let dir = dir.display();
             tracing::warn!(%dir, %error, "cannot write there: `windlass-worker check` will not find this worker (setting worker.workspace)");
         });
-        for (queue, _) in &self.config.worker.queues {
-            node.store.register_queue(queue).await?;
-        }
         tracing::info!(
             node = %node.id,
             queues = ?self.config.worker.queues.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
@@ -151,6 +151,35 @@ impl Worker {
         catalog_of_models.abort();
         gateway.told().await;
         ended
+    }
+}
+
+/// How long the start waits for a Redis that took our connection and then fails us.
+const PATIENCE: Duration = Duration::from_secs(30);
+const TRY_EVERY: Duration = Duration::from_millis(500);
+
+/// Whether Redis may be trusted with tasks, and knows our queues.
+async fn fit(config: &Config, store: &Store) -> Result<(), StoreError> {
+    store.check_servers(config.redis.allow_eviction).await?;
+    store.check_durability().await?;
+    store.agree_on_protocol().await?;
+    for (queue, _) in &config.worker.queues {
+        store.register_queue(queue).await?;
+    }
+    Ok(())
+}
+
+/// A step of the start that Redis may refuse for a moment: a connection that was cut, no memory, a failover.
+async fn patiently<T>(step: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let start = tokio::time::Instant::now();
+    loop {
+        match step().await {
+            Err(error) if error.is_temporary() && start.elapsed() < PATIENCE => {
+                tracing::warn!(%error, "cannot start yet; trying again");
+                tokio::time::sleep(TRY_EVERY).await;
+            }
+            other => return other,
+        }
     }
 }
 
@@ -191,11 +220,11 @@ async fn assemble(
         hints,
         pulses: Pulses::new(config.worker.lease),
         stale_commits: AtomicU64::new(0),
-        started_at: store.now().await?,
+        started_at: patiently(async || store.now().await).await?,
         store,
     };
     for (queue, weight) in &config.worker.queues {
-        node.serve(queue, *weight).await?;
+        patiently(async || node.serve(queue, *weight).await).await?;
     }
     Ok((Arc::new(node), hints_taken))
 }

@@ -59,7 +59,7 @@ pub(crate) async fn run(cli: Cli) -> Done {
     let flags = durability.map(|level| ("redis.durability", "--durability", level)).into_iter().collect();
     let context = Context::new(&cli.global, flags)?;
     let said = operator::said(&cli.command, &context);
-    operator::noted(&context, said, run_with(&context, cli)).await
+    Box::pin(operator::noted(&context, said, run_with(&context, cli))).await
 }
 
 async fn run_with(context: &Context, cli: Cli) -> Done {

@@ -6,7 +6,7 @@ use redis::{
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 
-use super::connect::{SentinelLogin, Tls};
+use super::connect::{SentinelLogin, Tls, tcp};
 
 /// The port of a Sentinel that names none.
 const SENTINEL_PORT: u16 = 26379;
@@ -45,7 +45,7 @@ pub(super) fn read(url: &str, access: &Access<'_>) -> RedisResult<Address> {
         if let (Some(password), None) = (access.password, settings.password()) {
             info = info.set_redis_settings(settings.set_password(password));
         }
-        servers.push(secured(info, certificates.as_ref())?);
+        servers.push(secured(info, certificates.as_ref())?.set_tcp_settings(tcp()));
     }
     Ok(Address::Servers(servers))
 }
@@ -91,6 +91,7 @@ fn sentinels(
         name,
         SentinelServerType::Master,
     )?;
+    client = client.set_client_to_redis_tcp_settings(tcp()).set_client_to_sentinel_tcp_settings(tcp());
     client = client.set_client_to_redis_db(db.parse().map_err(|_| wrong("the database", db))?);
     if let Some(user) = settings.username() {
         client = client.set_client_to_redis_username(user);

@@ -5,8 +5,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use redis::{
     ConnectionInfo, ErrorKind, RedisResult,
-    aio::{ConnectionManager, ConnectionManagerConfig},
+    aio::ConnectionManagerConfig,
     cluster::ClusterClient,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
 use super::{
@@ -14,6 +15,7 @@ use super::{
     address::{self, Access, Address},
     connection::Connection,
     followed::Followed,
+    mended::Mended,
     queue::Known,
     wait::Waits,
 };
@@ -142,7 +144,7 @@ impl Connect {
             }
         };
         let (single, info) = self.first(&servers).await?;
-        if is_cluster(&mut single.clone()).await? {
+        if is_cluster(&single).await? {
             return Ok((Connection::Cluster(self.cluster(servers).await?), info));
         }
         if servers.len() > 1 {
@@ -153,11 +155,11 @@ impl Connect {
     }
 
     /// The first of the servers that answers.
-    async fn first(&self, servers: &[ConnectionInfo]) -> RedisResult<(ConnectionManager, ConnectionInfo)> {
+    async fn first(&self, servers: &[ConnectionInfo]) -> RedisResult<(Mended, ConnectionInfo)> {
         let mut failed = (ErrorKind::InvalidClientConfig, "the URL names no host").into();
         for info in servers {
             let client = redis::Client::open(info.clone())?;
-            match client.get_connection_manager_with_config(self.manager()).await {
+            match Mended::open(client, self.manager()).await {
                 Ok(connection) => return Ok((connection, info.clone())),
                 Err(error) => failed = error,
             }
@@ -171,6 +173,7 @@ impl Connect {
     ) -> RedisResult<redis::cluster_async::ClusterConnection> {
         let pause = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let mut client = ClusterClient::builder(seeds)
+            .tcp_settings(tcp())
             .response_timeout(self.response_timeout)
             .connection_timeout(CONNECT_TIMEOUT)
             .min_retry_wait(pause(SHORTEST_PAUSE))
@@ -192,9 +195,22 @@ impl Connect {
     }
 }
 
+/// A peer that is gone and does not say so: it acknowledges nothing that we send, and no probe when we are silent.
+const SILENT: Duration = Duration::from_secs(15);
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+
+/// How each connection is made, so that the system notices soon that one is dead. Small requests are sent at once.
+pub(super) fn tcp() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(SILENT).with_interval(PROBE_EVERY);
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(SILENT);
+    settings
+}
+
 /// Every user may ask this; a server of a cluster says that it is one.
-async fn is_cluster(connection: &mut ConnectionManager) -> RedisResult<bool> {
-    let facts: std::collections::HashMap<String, redis::Value> =
-        redis::cmd("HELLO").query_async(connection).await?;
+async fn is_cluster(server: &Mended) -> RedisResult<bool> {
+    let hello = server.send(async |c| redis::cmd("HELLO").query_async(c).await);
+    let facts: std::collections::HashMap<String, redis::Value> = hello.await?;
     Ok(matches!(facts.get("mode"), Some(redis::Value::BulkString(mode)) if mode == b"cluster"))
 }

@@ -7,12 +7,12 @@ use redis::{
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
 };
 
-use super::followed::Followed;
+use super::{followed::Followed, mended::Mended};
 
 /// Clones share the connection.
 #[derive(Clone)]
 pub(super) enum Connection {
-    Single(ConnectionManager),
+    Single(Mended),
     /// Speaks to whichever server is the primary.
     Followed(Followed),
     /// Speaks to whichever node has the slot of a command's first key.
@@ -23,7 +23,9 @@ impl Connection {
     /// Runs a command that names no key, such as `SCAN`, where `key` is.
     pub(super) async fn beside(&mut self, key: &str, command: Cmd) -> RedisResult<Value> {
         match self {
-            Self::Single(connection) => connection.send_packed_command(&command).await?.extract_error(),
+            Self::Single(server) => {
+                server.send(async |c| c.send_packed_command(&command).await?.extract_error()).await
+            }
             Self::Followed(primary) => {
                 primary.send(async |c| c.send_packed_command(&command).await?.extract_error()).await
             }
@@ -38,8 +40,9 @@ impl Connection {
     pub(super) async fn everywhere(&mut self, command: Cmd) -> RedisResult<Vec<(String, Value)>> {
         use redis::cluster_routing::MultipleNodeRoutingInfo::AllMasters;
         match self {
-            Self::Single(connection) => {
-                let reply = connection.send_packed_command(&command).await?.extract_error()?;
+            Self::Single(server) => {
+                let reply =
+                    server.send(async |c| c.send_packed_command(&command).await?.extract_error()).await?;
                 Ok(vec![(String::new(), reply)])
             }
             Self::Followed(primary) => {
@@ -64,7 +67,9 @@ impl Connection {
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
-            Self::Single(connection) => connection.req_packed_command(cmd),
+            Self::Single(server) => {
+                Box::pin(server.send(async |c| c.send_packed_command(cmd).await?.extract_error()))
+            }
             Self::Followed(primary) => {
                 Box::pin(primary.send(async |c| c.send_packed_command(cmd).await?.extract_error()))
             }
@@ -79,20 +84,32 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
-            Self::Single(connection) => connection.req_packed_commands(cmd, offset, count),
-            Self::Followed(primary) => Box::pin(primary.send(async move |c| {
-                let replies = c.send_packed_commands(cmd, offset, count).await?;
-                replies.into_iter().map(redis::Value::extract_error).collect()
-            })),
+            Self::Single(server) => {
+                Box::pin(server.send(async move |c| replies(c, cmd, offset, count).await))
+            }
+            Self::Followed(primary) => {
+                Box::pin(primary.send(async move |c| replies(c, cmd, offset, count).await))
+            }
             Self::Cluster(connection) => connection.req_packed_commands(cmd, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
         match self {
-            Self::Single(connection) => connection.get_db(),
+            Self::Single(server) => server.db(),
             Self::Followed(primary) => primary.info().redis_settings().db(),
             Self::Cluster(connection) => connection.get_db(),
         }
     }
+}
+
+/// The replies to a pipeline, none of which may be an error.
+async fn replies(
+    connection: &mut ConnectionManager,
+    pipeline: &Pipeline,
+    offset: usize,
+    count: usize,
+) -> RedisResult<Vec<Value>> {
+    let replies = connection.send_packed_commands(pipeline, offset, count).await?;
+    replies.into_iter().map(Value::extract_error).collect()
 }

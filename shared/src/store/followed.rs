@@ -16,6 +16,8 @@ use redis::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
+use super::mended::Mended;
+
 /// For one question to the Sentinels, each of which may be away.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -31,7 +33,7 @@ struct Inner {
 
 #[derive(Clone)]
 struct Primary {
-    connection: ConnectionManager,
+    connection: Mended,
     info: ConnectionInfo,
 }
 
@@ -43,7 +45,7 @@ impl Followed {
     ) -> RedisResult<Self> {
         let info = ask(&mut sentinels).await?;
         let client = redis::Client::open(info.clone())?;
-        let connection = client.get_connection_manager_with_config(config.clone()).await?;
+        let connection = Mended::open(client, config.clone()).await?;
         let primary = RwLock::new(Primary { connection, info });
         Ok(Self(Arc::new(Inner { sentinels: Mutex::new(sentinels), config, primary })))
     }
@@ -62,8 +64,7 @@ impl Followed {
         &self,
         send: impl AsyncFnOnce(&mut ConnectionManager) -> RedisResult<T>,
     ) -> RedisResult<T> {
-        let mut connection = self.primary().connection;
-        let answer = send(&mut connection).await;
+        let answer = self.primary().connection.send(send).await;
         if answer.as_ref().is_err_and(may_have_moved) {
             self.look_again().await;
         }
@@ -79,7 +80,7 @@ impl Followed {
                 tracing::warn!(primary = %info.addr(), "the primary moved");
                 let connect = || {
                     let client = redis::Client::open(info.clone())?;
-                    client.get_connection_manager_lazy(self.0.config.clone())
+                    Mended::lazy(client, self.0.config.clone())
                 };
                 match connect() {
                     Ok(connection) => {

@@ -20,6 +20,7 @@ pub mod fuzz;
 mod gate;
 pub mod inspect;
 mod keys;
+mod mended;
 mod node;
 mod objects;
 mod operate;

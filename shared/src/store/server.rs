@@ -7,6 +7,7 @@ use crate::model::Micros;
 
 /// What `INFO` says that matters to us.
 #[derive(Debug, Clone, serde::Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct ServerFacts {
     /// Host and port, if it is a node of a cluster.
     pub address: String,

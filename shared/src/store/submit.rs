@@ -200,7 +200,15 @@ impl Partition {
 impl Store {
     /// Makes a queue known to the fleet (listings, `doctor`). Done before the first submission to it.
     pub async fn register_queue(&self, queue: &QueueName) -> Result<()> {
-        self.command(redis::cmd("SADD").arg(self.keys.queues()).arg(queue.as_str())).await
+        let key = self.keys.queues();
+        match self.command(redis::cmd("SADD").arg(&key).arg(queue.as_str())).await {
+            // Without room it cannot be noted; where it stands there already, that is well.
+            Err(full @ (StoreError::OutOfMemory | StoreError::DiskFailed(_))) => {
+                let known: bool = self.command(redis::cmd("SISMEMBER").arg(&key).arg(queue.as_str())).await?;
+                if known { Ok(()) } else { Err(full) }
+            }
+            other => other,
+        }
     }
 
     /// Notes that a queue holds a part of a batch. Done before the first of its tasks is submitted there.

@@ -121,7 +121,9 @@ fn load(scene: &Scene) {
     fleet.windlass(&["pause", "line"]).ok();
     let longs = |queue: &str, count| {
         let mut longs = lines("long", count, "command", &ledger.payload("5"));
-        longs.iter_mut().for_each(|line| line["queue"] = json!(queue));
+        for line in &mut longs {
+            line["queue"] = json!(queue);
+        }
         longs
     };
     let mut tasks = longs("odd", 2);

@@ -136,6 +136,25 @@ fn a_link_that_swallows_everything_costs_a_node_its_leases_and_nothing_else() {
     linked.is_well();
 }
 
+/// Every connection is dead and nothing says so, but new ones work: a router was replaced, a server's machine is another one.
+/// The first answer that does not come in time makes way for another connection.
+#[test]
+fn connections_that_are_dead_and_do_not_say_so_are_given_up() {
+    let env = [("WINDLASS_REDIS_RESPONSE_TIMEOUT", "2s")];
+    let linked = Linked::start(&FleetOptions { lease: "6s", env: &env, ..FleetOptions::default() });
+    let ledger = Ledger::new(linked.fleet.dir());
+    let tasks: Vec<_> = (0..48).map(|n| ledger.line(&format!("t-{n}"), "0.5")).collect();
+    linked.fleet.submit_lines(&tasks, &["--batch", "b"]);
+    for round in 1..=3 {
+        eventually("some more run", secs(20), || ledger.entries().len() >= 16 * round);
+        linked.links.iter().for_each(Proxy::orphan);
+    }
+    let finished = linked.finish(48);
+    assert_all_counters(&finished, [1, 0, 0, 0]);
+    assert_eq!(ledger.entries().len(), 96, "each began once and ended once");
+    linked.is_well();
+}
+
 /// Three leases without Redis at all, under load, with new connections refused: then all at once back.
 #[test]
 fn three_leases_without_any_link_charge_nothing_and_pay_nothing_twice() {

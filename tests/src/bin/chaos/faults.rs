@@ -73,7 +73,7 @@ pub(crate) fn end(stage: &mut Stage, lasting: &Lasting) -> bool {
             None => return false,
         },
         (Kind::Drain, Target::Worker(seat)) => return drained(stage, seat, late),
-        (_, Target::Worker(seat)) => clear(stage.seats[seat].link.as_ref()),
+        (kind, Target::Worker(seat)) => clear(stage.seats[seat].link.as_ref(), kind),
         (Kind::MemoryFull, _) => stage.tell_primaries(&["CONFIG", "SET", "maxmemory", "0"]),
         (Kind::RedisKilled, _) => stage.fleet.redis.start_again(),
         (Kind::RedisSuspended, _) => signal(&stage.fleet.redis, Signal::CONT),
@@ -103,8 +103,12 @@ fn hurt(link: &Proxy, fault: &Fault) {
     }
 }
 
-fn clear(link: Option<&Proxy>) {
+fn clear(link: Option<&Proxy>, kind: Kind) {
     if let Some(link) = link {
+        if kind == Kind::LinkDeaf {
+            // What was swallowed is missing in these streams; no network goes on so. The peer of each is gone.
+            link.orphan();
+        }
         link.set(Weather::Fair);
     }
 }
@@ -128,13 +132,15 @@ fn drained(stage: &mut Stage, seat: usize, late: bool) -> bool {
     let worker = stage.seats[seat].worker;
     let Some(code) = stage.ended(seat) else {
         if late {
-            stage.violations.push(format!("worker-{worker} does not end though it was asked to"));
+            let words = stage.last_words(worker);
+            stage.violations.push(format!("worker-{worker} does not end though it was asked to{words}"));
             stage.signal(seat, Signal::KILL);
         }
         return false;
     };
     if code != 0 {
-        stage.violations.push(format!("worker-{worker} was drained and ended with {code}"));
+        let words = stage.last_words(worker);
+        stage.violations.push(format!("worker-{worker} was drained and ended with {code}{words}"));
     }
     stage.fill(seat);
     true

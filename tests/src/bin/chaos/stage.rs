@@ -143,10 +143,20 @@ impl Stage {
         for seat in (0..self.seats.len()).filter(|seat| !hurt.contains(seat)) {
             if let Some(code) = self.ended(seat) {
                 let worker = self.seats[seat].worker;
-                self.violations.push(format!("worker-{worker} ended by itself with {code}"));
+                let words = self.last_words(worker);
+                self.violations.push(format!("worker-{worker} ended by itself with {code}{words}"));
                 self.fill(seat);
             }
         }
+    }
+
+    /// The end of what a worker logged, for the report.
+    pub(crate) fn last_words(&self, worker: usize) -> String {
+        const SHOWN: usize = 8;
+        let log = self.fleet.log(worker);
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.iter().skip(lines.len().saturating_sub(SHOWN));
+        last.map(|line| format!("\n      {line}")).collect()
     }
 
     /// The present moment by the clock of Redis, which is this machine's.
