@@ -3,7 +3,7 @@
 use tokio::sync::OnceCell;
 use windlass_shared::{
     config::{Config, Flag, Sources, Who},
-    model::{QueueName, TaskRef},
+    model::{NewAction, QueueName, TaskRef},
     store::{Connect, Store},
 };
 
@@ -19,6 +19,10 @@ pub(crate) struct Context {
     pub(crate) format: Option<Format>,
     queue: Option<QueueName>,
     store: OnceCell<Store>,
+    /// What this command does to the fleet, if it does.
+    action: OnceCell<NewAction>,
+    /// The id under which that was noted.
+    noted: OnceCell<String>,
 }
 
 impl Context {
@@ -40,7 +44,14 @@ impl Context {
             say!("windlass: {warning}");
         }
         let queue = global.queue.as_deref().map(QueueName::new).transpose()?;
-        Ok(Self { config, format: global.output, queue, store: OnceCell::new() })
+        Ok(Self {
+            config,
+            format: global.output,
+            queue,
+            store: OnceCell::new(),
+            action: OnceCell::new(),
+            noted: OnceCell::new(),
+        })
     }
 
     /// The queue that was named, or the configured one.
@@ -67,7 +78,29 @@ impl Context {
         store.check_servers(self.config.redis.allow_eviction).await?;
         store.check_durability().await?;
         store.agree_on_protocol().await?;
+        self.note_action(&store).await?;
         Ok(store)
+    }
+
+    /// From now on this is what the command does; it is noted when it first turns to Redis.
+    pub(crate) fn acts(&self, action: NewAction) {
+        _ = self.action.set(action);
+    }
+
+    /// Notes what this command does before it is done: what cannot be noted is not done.
+    pub(crate) async fn note_action(&self, store: &Store) -> Done {
+        if let Some(action) = self.action.get() {
+            self.noted.get_or_try_init(|| store.begin_action(action)).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes how it ended, if it was begun.
+    pub(crate) async fn note_end(&self, exit: u8) {
+        let (Some(id), Some(store)) = (self.noted.get(), self.store.get()) else { return };
+        if let Err(error) = store.end_action(id, exit).await {
+            say!("windlass: how this ended could not be noted in the operators' log: {error}");
+        }
     }
 
     /// Reads references: `QUEUE/ID`, or a bare id in the named queue.

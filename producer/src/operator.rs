@@ -1,6 +1,6 @@
 //! The person behind a command: what they do to the fleet is noted before it is done, and how it ended afterwards.
 
-use std::{collections::BTreeMap, future::Future};
+use std::future::Future;
 
 use windlass_shared::model::NewAction;
 
@@ -11,24 +11,19 @@ use crate::{
     },
     context::Context,
     exit::{self, Done},
-    output::say,
 };
 
 /// What an action names, and what else was said.
 type Said = (&'static str, Vec<String>, Vec<(&'static str, String)>);
 
-/// Runs `work`. If it acts on the fleet, that stands in the operators' log first: what cannot be noted is not done.
+/// Runs `work`. If it acts on the fleet, that stands in the operators' log before Redis is asked for anything else.
 pub(crate) async fn noted(context: &Context, said: Option<Said>, work: impl Future<Output = Done>) -> Done {
-    let Some((action, on, with)) = said else { return work.await };
-    let with: BTreeMap<String, String> =
-        with.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let action = NewAction { by: name(context), action: action.to_owned(), on, with };
-    let store = context.store().await?;
-    let id = store.begin_action(&action).await?;
-    let done = work.await;
-    if let Err(error) = store.end_action(&id, exit::code(&done)).await {
-        say!("windlass: how this ended could not be noted in the operators' log: {error}");
+    if let Some((action, on, with)) = said {
+        let with = with.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        context.acts(NewAction { by: name(context), action: action.to_owned(), on, with });
     }
+    let done = work.await;
+    context.note_end(exit::code(&done)).await;
     done
 }
 

@@ -117,6 +117,9 @@ fn fates(
 pub(crate) async fn retry(context: &Context, args: cli::Retry) -> Done {
     let references = context.references(&args.tasks)?;
     let batch = args.batch.as_deref().map(BatchName::new).transpose()?;
+    if references.is_empty() && batch.is_none() && context.named_queue().is_none() {
+        return Err(Failure::Usage("name tasks, or --batch, or --queue for its whole dead letter".into()));
+    }
     let store = context.store().await?;
     if !references.is_empty() {
         let states = each(&store, &references, async |queue, ids| Ok(queue.retry(&ids).await?)).await?;
@@ -125,12 +128,7 @@ pub(crate) async fn retry(context: &Context, args: cli::Retry) -> Done {
     }
     let retried = match (batch, context.named_queue()) {
         (Some(batch), _) => retry_batch(&store, &batch).await?,
-        (None, Some(queue)) => retry_dead(&store, queue).await?,
-        (None, None) => {
-            return Err(Failure::Usage(
-                "name tasks, or --batch, or --queue for its whole dead letter".into(),
-            ));
-        }
+        (None, queue) => retry_dead(&store, queue.unwrap_or(&context.queue())).await?,
     };
     count(context, "retried", retried)
 }
