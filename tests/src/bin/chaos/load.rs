@@ -221,13 +221,14 @@ fn task(random: &mut Rng, number: usize, ledger: &Ledger) -> (Value, Task) {
             line["max_attempts"] = json!(2);
             ("command", shell("exit 1"))
         }
-        _ => ("noop", json!(number)),
+        _ => ("noop", json!(format!("{number:07}"))),
     };
-    line["id"] = json!(format!("{letter}-{number}"));
+    // All of one length, so that a long run stores no more than a short one.
+    line["id"] = json!(format!("{letter}-{number:07}"));
     line["type"] = json!(kind);
     line["payload"] = payload;
     line["retry"] = json!({ "base": "200ms", "cap": "1s" });
-    let id = format!("{letter}-{number}");
+    let id = format!("{letter}-{number:07}");
     (line, Task { queue: QUEUE, id, expected, in_ledger: letter == "l" })
 }
 

@@ -101,7 +101,7 @@ impl Run<'_> {
             _ = writeln!(text, "\n{} planned ones found nothing that they could hurt.", self.skipped);
         }
         text.push_str(
-            "\nNot among them: a wall clock that is off, which needs libfaketime, and a full disk.\n",
+            "\nNot among them, but tests of their own: a wall clock that is off, a full disk, a leak, a pulled cable, another version.\n",
         );
     }
 

