@@ -12,7 +12,7 @@ TOOLS := $(HOME)/.cache/windlass/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: help model pytest demo test test-previous test-servers test-unit test-e2e chaos-schedules lint fuzz bench bench-peers bench-build bench-layout bench-gateway chaos soak chaos-build docs build redis servers servers-all clean
+.PHONY: help model pytest demo test test-previous test-servers test-unit test-e2e chaos-schedules lint fuzz bench bench-peers bench-build bench-layout bench-serve bench-gateway chaos soak chaos-build docs build redis servers servers-all clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,10 @@ bench-peers: bench-build ## The same beside two other queues on Redis, which it 
 
 bench-build: redis
 	$(CARGO) build --release --quiet --package windlass --package windlass-worker --package windlass-bench
+
+bench-serve: redis ## Measure the HTTP API, and what the heartbeats of 10,000 nodes cost (docs/scaling.md)
+	$(CARGO) build --release --quiet --package windlass --package windlass-worker --package windlass-bench
+	WINDLASS_BIN_DIR="$(RELEASE)" "$(RELEASE)/bench-serve" $(ARGS)
 
 bench-layout: redis ## Measure layouts of a task's record (docs/decisions/0001)
 	$(CARGO) run --release --quiet --package windlass-bench --bin bench-layout

@@ -8,6 +8,7 @@ mod metrics;
 mod models;
 mod objects;
 mod review;
+mod serve;
 mod write;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -23,6 +24,7 @@ pub(crate) use self::{
     models::{Models, ModelsCommand, ModelsList, ModelsReset, Select},
     objects::{Objects, ObjectsCommand},
     review::{Decide, Edit, Review, ReviewCommand, Signature},
+    serve::{Serve, Tokens, TokensCommand},
     write::LayDown,
 };
 use crate::output::Format;
@@ -178,6 +180,16 @@ pub(crate) enum Command {
         after_help = "The queues must not be there. Run it again after an interruption: it goes on. Needs a Redis user who may RESTORE.\n\nExamples:\n  windlass import --file fleet.export\n  windlass import --file fleet.export --keep-paused      look before anything runs\n\nBackups and the way back: docs/disaster.md"
     )]
     Import(Import),
+    /// Serve the HTTP API, the web page and the metrics of the fleet
+    #[command(
+        after_help = "The first line on stdout is its address. What it offers: docs/http.md, and /openapi.json of the server.\n\nExamples:\n  windlass serve --anonymous      for trying, on this machine only\n  windlass tokens generate ann --roles operate --append tokens.toml\n  WINDLASS_SERVE_TOKENS_FILE=tokens.toml windlass serve --listen 0.0.0.0:8642"
+    )]
+    Serve(Serve),
+    /// Make tokens for the HTTP API and the web page; or show which ones are known
+    #[command(
+        after_help = "Examples:\n  windlass tokens generate ci --roles submit,read\n  windlass tokens list"
+    )]
+    Tokens(Tokens),
     /// Check Redis and the fleet
     #[command(
         after_help = "Examples:\n  windlass doctor\n  windlass doctor --verify      prove that each task is in exactly one place\n  windlass doctor --verify --repair          what would be repaired\n  windlass doctor --verify --repair --yes    repair it, while the fleet works"

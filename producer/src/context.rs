@@ -1,5 +1,7 @@
 //! What commands have in common: the configuration, Redis, the output's format.
 
+use std::time::Duration;
+
 use tokio::sync::OnceCell;
 use windlass_shared::{
     config::{Config, Flag, Sources, Who},
@@ -12,6 +14,9 @@ use crate::{
     exit::{Done, Failure},
     output::{Format, say},
 };
+
+/// How long a server waits for Redis when it starts.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a command works with.
 pub(crate) struct Context {
@@ -73,8 +78,27 @@ impl Context {
         self.store.get_or_try_init(|| self.open()).await.cloned()
     }
 
+    /// The same for a server, which may be there before Redis is.
+    pub(crate) async fn store_patiently(&self) -> Done<Store> {
+        let (start, mut pause) = (tokio::time::Instant::now(), crate::steps::Pause::new());
+        loop {
+            let connect = Connect::configured(&self.config);
+            match self.store.get_or_try_init(|| self.open_with(&connect)).await {
+                Err(Failure::Redis(error)) if error.is_temporary() && start.elapsed() < PATIENCE => {
+                    tracing::warn!(%error, "waiting for Redis");
+                    pause.wait().await;
+                }
+                other => return other.cloned(),
+            }
+        }
+    }
+
     async fn open(&self) -> Done<Store> {
-        let store = self.connect().open().await?;
+        self.open_with(&self.connect()).await
+    }
+
+    async fn open_with(&self, connect: &Connect) -> Done<Store> {
+        let store = connect.open().await?;
         store.check_servers(self.config.redis.allow_eviction).await?;
         store.check_durability().await?;
         store.agree_on_protocol().await?;

@@ -11,6 +11,7 @@ mod lay;
 mod money;
 mod operator;
 mod output;
+mod serve;
 mod steps;
 
 use std::process::ExitCode;

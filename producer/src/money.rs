@@ -33,6 +33,14 @@ impl fmt::Display for Usd {
     }
 }
 
+impl utoipa::PartialSchema for Usd {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        f64::schema()
+    }
+}
+
+impl utoipa::ToSchema for Usd {}
+
 impl Serialize for Usd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let decimals = self.decimals(0);

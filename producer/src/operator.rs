@@ -134,6 +134,8 @@ pub(crate) fn said(command: &Command, context: &Context) -> Option<Said> {
         | Command::Metrics(_)
         | Command::SelectModel(_)
         | Command::Keys(_)
+        | Command::Serve(_)
+        | Command::Tokens(_)
         | Command::Doctor(_)
         | Command::Dev(_)
         | Command::Scripted(_)

@@ -34,7 +34,10 @@ impl Pause {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Repeats a read while Redis is away.
-pub(crate) async fn patiently<T>(read: impl AsyncFn() -> Result<T, StoreError>) -> Done<T> {
+pub(crate) async fn patiently<T, F>(read: impl Fn() -> F) -> Done<T>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     let (start, mut pause) = (tokio::time::Instant::now(), Pause::new());
     loop {
         match read().await {

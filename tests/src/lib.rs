@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: real servers to test against, fleets of real processes, and what they leave behind.
 
+pub mod api;
 pub mod clock;
 pub mod cluster;
 pub mod disk;

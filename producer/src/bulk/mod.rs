@@ -2,9 +2,9 @@
 //!
 //! A thread reads and checks lines ([`read`]); chunks of them go to Redis with a few calls in flight ([`send`]).
 
-mod read;
-mod rejects;
-mod send;
+pub(crate) mod read;
+pub(crate) mod rejects;
+pub(crate) mod send;
 pub(crate) mod types;
 
 use std::collections::HashSet;
@@ -19,7 +19,7 @@ use windlass_shared::{
 use self::{
     read::{Chunk, Reader},
     rejects::Rejects,
-    send::{Sent, send},
+    send::{How, Sent, send},
 };
 use crate::{
     cli::{self, OnError, OnFull},
@@ -159,7 +159,7 @@ impl Run {
                             chunk = self.prepare(chunk?) => chunk?,
                             _ = &mut interrupted => return self.interrupted(in_flight).await,
                         };
-                        in_flight.push_back(send(self.store.clone(), chunk, self.on_full));
+                        in_flight.push_back(send(self.store.clone(), chunk, How { on_full: self.on_full, each: false }));
                     }
                     None => open = false,
                 },
@@ -182,7 +182,7 @@ impl Run {
         for (_, task) in &chunk.tasks {
             let place = (task.queue.clone(), task.batch.clone());
             if !self.registered.contains(&place) {
-                patiently(async || register(&self.store, task).await).await?;
+                patiently(|| register(&self.store, task)).await?;
                 self.registered.insert(place);
             }
         }

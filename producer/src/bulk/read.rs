@@ -24,11 +24,11 @@ use crate::{
 };
 
 /// Lines that go to Redis together.
-pub(super) struct Chunk {
+pub(crate) struct Chunk {
     /// Each with its line number.
-    pub(super) tasks: Vec<(u64, NewTask)>,
+    pub(crate) tasks: Vec<(u64, NewTask)>,
     /// Lines that cannot be taken.
-    pub(super) rejects: Vec<Reject>,
+    pub(crate) rejects: Vec<Reject>,
     /// Bytes of the file read so far, for the progress bar.
     pub(super) read: u64,
 }
@@ -38,11 +38,15 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// A line may hold this much besides its payload.
 const BESIDES_PAYLOAD: usize = 64 << 10;
 
-pub(super) struct Reader {
+pub(crate) struct Reader {
     input: Box<dyn BufRead + Send>,
     /// Size of the file; none for a pipe.
     size: Option<u64>,
     batch: Option<BatchName>,
+    /// The number of the first line.
+    first_line: u64,
+    /// What ids are derived from, with the number of the line, where neither the line nor a batch says.
+    key: Option<String>,
     /// What the command line gives a line that says nothing.
     flags: Submission,
     max_payload: usize,
@@ -64,22 +68,41 @@ impl Reader {
             let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
             (Box::new(BufReader::with_capacity(1 << 16, file)), size)
         };
-        let types: HashMap<TypeName, Inherited> = context
-            .config
-            .type_names()
-            .into_iter()
-            .map(|name| (name.clone(), inherited(context, &name)))
-            .collect();
-        Ok(Self {
+        let stop = args.on_error == cli::OnError::Stop;
+        Ok(Self { size, stop, ..Self::of(context, input, batch, from_flags(args)?) })
+    }
+
+    /// Reads lines from anywhere; `flags` say what a line does not.
+    pub(crate) fn of(
+        context: &Context,
+        input: Box<dyn BufRead + Send>,
+        batch: Option<BatchName>,
+        flags: Submission,
+    ) -> Self {
+        let queue = flags.queue.clone();
+        let of_type = |name: TypeName| {
+            let inherited = inherited(context, &name);
+            (name, Inherited { queue: queue.clone().or(inherited.queue), ..inherited })
+        };
+        let types: HashMap<TypeName, Inherited> =
+            context.config.type_names().into_iter().map(of_type).collect();
+        Self {
             input,
-            size,
+            size: None,
             batch,
-            flags: from_flags(args)?,
+            first_line: 1,
+            key: None,
+            flags,
             max_payload: context.config.submit.max_payload,
-            stop: args.on_error == cli::OnError::Stop,
+            stop: false,
             types,
             other: Inherited { queue: Some(context.queue()), ..Inherited::default() },
-        })
+        }
+    }
+
+    /// Ids are derived from `key` and the number of the line, of which the first one is given.
+    pub(crate) fn numbered(self, first_line: u64, key: Option<String>) -> Self {
+        Self { first_line, key, ..self }
     }
 
     /// A bar over the file's bytes, or a counter; hidden where stderr is not a terminal.
@@ -100,8 +123,8 @@ impl Reader {
     }
 
     /// Sends chunks until the input ends or nobody takes them any more.
-    pub(super) fn run(mut self, chunks: &mpsc::Sender<Done<Chunk>>) {
-        let mut line_number = 0;
+    pub(crate) fn run(mut self, chunks: &mpsc::Sender<Done<Chunk>>) {
+        let mut line_number = self.first_line - 1;
         let mut read = 0;
         let mut chunk = Chunk { tasks: Vec::new(), rejects: Vec::new(), read };
         let mut bytes = 0;
@@ -174,6 +197,9 @@ impl Reader {
         let mut submission: Submission =
             serde_json::from_slice(line).map_err(|error| reject("malformed", explain(&error)))?;
         submission.inherit(&self.flags);
+        if let Some(key) = self.key.as_ref().filter(|_| submission.id.is_none() && submission.key.is_none()) {
+            submission.key = Some(format!("{key}\n{number}"));
+        }
         let mut inherited = self.types.get(&submission.task_type).unwrap_or(&self.other).clone();
         inherited.line = Some(number);
         inherited.batch.clone_from(&self.batch);

@@ -15,15 +15,15 @@ use crate::{
 
 /// A line that cannot be taken.
 #[derive(Debug, Serialize)]
-pub(super) struct Reject {
+pub(crate) struct Reject {
     /// From 1.
-    pub(super) line: u64,
-    error: Error,
+    pub(crate) line: u64,
+    pub(crate) error: Error,
     input: String,
 }
 
 #[derive(Debug, Serialize)]
-struct Error {
+pub(crate) struct Error {
     class: &'static str,
     message: String,
 }

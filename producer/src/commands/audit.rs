@@ -64,7 +64,7 @@ async fn follow(store: &Store, wanted: impl Fn(&Action) -> bool) -> Done {
     let (mut log, mut cursor) = (ActionLog::default(), store.newest_action().await?);
     let mut pause = Pause::new();
     loop {
-        let page = patiently(async || store.actions(&cursor, PAGE).await).await?;
+        let page = patiently(|| store.actions(&cursor, PAGE)).await?;
         for (at, entry) in page {
             cursor = at;
             pause.reset();

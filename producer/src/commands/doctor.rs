@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, future::Future, time::Instant};
 use serde::Serialize;
 use windlass_shared::{
     model::{NodeRecord, Protection},
-    store::{Store, inspect::SeenNode},
+    store::{ServerFacts, Store, inspect::SeenNode},
 };
 
 use crate::{
@@ -19,9 +19,9 @@ use crate::{
     output::{self, Format},
 };
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Status {
+pub(crate) enum Status {
     Ok,
     /// Good to know.
     Note,
@@ -29,8 +29,8 @@ enum Status {
     Fail,
 }
 
-#[derive(Debug, Serialize)]
-struct Check {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Check {
     #[serde(rename = "check")]
     name: &'static str,
     status: Status,
@@ -45,27 +45,7 @@ fn check(name: &'static str, status: Status, detail: impl Into<String>) -> Check
 pub(crate) async fn run(context: &Context, args: &cli::Doctor) -> Done {
     // An unreachable Redis ends here, with its own exit code. Who repairs is noted, who only looks may do so anywhere.
     let store = if args.yes { context.store().await? } else { context.connect().open().await? };
-    let servers = store.servers().await?;
-    let mut checks = vec![check("reachable", Status::Ok, format!("{:?}", context.config.redis.url))];
-    checks.extend(server::checks(context, &store, &servers).await);
-    checks.push(match store.agree_on_protocol().await {
-        Ok(()) => check("protocol", Status::Ok, format!("version {}", windlass_shared::PROTOCOL_VERSION)),
-        Err(error) => check("protocol", Status::Fail, error.to_string()),
-    });
-    checks.push(latency(&store).await?);
-    checks.push(clock(&store).await?);
-    checks.push(scripts(&store).await);
-    let (nodes, _) = store.nodes().await?;
-    checks.extend(fleet(&store, &nodes).await?);
-    checks.extend(llm::checks(context, &store, &nodes).await?);
-    checks.extend(object_store(&store).await);
-    checks.extend(sealing::checks(context, &store, &nodes).await?);
-    if args.repair {
-        checks.extend(repair(&store, args.yes).await?);
-    }
-    if args.verify {
-        checks.extend(audit(&store).await?);
-    }
+    let (checks, servers) = diagnose(context, &store, args).await?;
     output::list(
         context.format.unwrap_or(Format::Table),
         &checks,
@@ -80,6 +60,36 @@ pub(crate) async fn run(context: &Context, args: &cli::Doctor) -> Done {
         0 => Ok(()),
         failed => Err(Failure::NotDone(format!("{failed} checks failed"))),
     }
+}
+
+/// Looks at everything; and at the servers.
+pub(crate) async fn diagnose(
+    context: &Context,
+    store: &Store,
+    args: &cli::Doctor,
+) -> Done<(Vec<Check>, Vec<ServerFacts>)> {
+    let servers = store.servers().await?;
+    let mut checks = vec![check("reachable", Status::Ok, format!("{:?}", context.config.redis.url))];
+    checks.extend(server::checks(context, store, &servers).await);
+    checks.push(match store.agree_on_protocol().await {
+        Ok(()) => check("protocol", Status::Ok, format!("version {}", windlass_shared::PROTOCOL_VERSION)),
+        Err(error) => check("protocol", Status::Fail, error.to_string()),
+    });
+    checks.push(latency(store).await?);
+    checks.push(clock(store).await?);
+    checks.push(scripts(store).await);
+    let (nodes, _) = store.nodes().await?;
+    checks.extend(fleet(store, &nodes).await?);
+    checks.extend(llm::checks(context, store, &nodes).await?);
+    checks.extend(object_store(store).await);
+    checks.extend(sealing::checks(context, store, &nodes).await?);
+    if args.repair {
+        checks.extend(repair(store, args.yes).await?);
+    }
+    if args.verify {
+        checks.extend(audit(store).await?);
+    }
+    Ok((checks, servers))
 }
 
 /// Asks for an object that nobody wrote.

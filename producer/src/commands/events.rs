@@ -37,7 +37,7 @@ pub(crate) async fn run(context: &Context, args: cli::Events) -> Done {
             if args.follow {
                 let queues = match context.named_queue() {
                     Some(_) => queues.clone(),
-                    None => patiently(async || store.queues().await).await?,
+                    None => patiently(|| store.queues()).await?,
                 };
                 add_new(&store, &queues, &mut cursors).await?;
             }
@@ -58,7 +58,7 @@ pub(crate) async fn run(context: &Context, args: cli::Events) -> Done {
 /// A queue that was made since, or a partition, is followed from its beginning.
 async fn add_new(store: &Store, queues: &[QueueName], cursors: &mut Vec<(Partition, String)>) -> Done {
     for name in queues {
-        let queue = patiently(async || store.queue(name).await).await?;
+        let queue = patiently(|| store.queue(name)).await?;
         for partition in queue.partitions() {
             if !cursors.iter().any(|(known, _)| known.is(partition)) {
                 cursors.push((partition.clone(), "0".into()));
@@ -76,7 +76,7 @@ async fn read(
     let mut any = false;
     for (partition, cursor) in cursors {
         loop {
-            let events = patiently(async || partition.events(cursor, 100).await).await?;
+            let events = patiently(|| partition.events(cursor, 100)).await?;
             let Some(last) = events.last() else { break };
             cursor.clone_from(&last.cursor);
             any = true;

@@ -1,23 +1,25 @@
 //! One file a command, or a family of them.
 
 mod audit;
-mod budgets;
-mod doctor;
+pub(crate) mod budgets;
+pub(crate) mod doctor;
 mod events;
 mod export;
 mod import;
-mod keys;
-mod metrics;
-mod models;
+pub(crate) mod keys;
+pub(crate) mod metrics;
+pub(crate) mod models;
 mod nodes;
 mod objects;
-mod operate;
-mod queues;
+pub(crate) mod operate;
+pub(crate) mod queues;
 mod results;
-mod review;
+pub(crate) mod review;
 mod scripted;
+pub(crate) mod search;
 mod submit;
 mod tasks;
+mod tokens;
 mod wait;
 
 pub(crate) use self::{
@@ -38,6 +40,7 @@ use crate::{
     exit::{Done, Failure},
     operator,
     output::{self, Format},
+    serve,
 };
 
 /// Runs the command that was typed.
@@ -52,12 +55,17 @@ pub(crate) async fn run(cli: Cli) -> Done {
         Command::DieWithParent { parent, argv } => return Err(dev::child::die_with_parent(parent, &argv)),
         _ => {}
     }
-    let durability = match &cli.command {
-        Command::Submit(args) => args.durability.clone(),
+    let flag = match &cli.command {
+        Command::Submit(args) => {
+            args.durability.clone().map(|level| ("redis.durability", "--durability", level))
+        }
+        Command::Serve(args) => args.listen.clone().map(|address| ("serve.listen", "--listen", address)),
         _ => None,
     };
-    let flags = durability.map(|level| ("redis.durability", "--durability", level)).into_iter().collect();
-    let context = Context::new(&cli.global, flags)?;
+    let context = Context::new(&cli.global, flag.into_iter().collect())?;
+    if let Command::Serve(args) = cli.command {
+        return Box::pin(serve::run(context, args)).await;
+    }
     let said = operator::said(&cli.command, &context);
     Box::pin(operator::noted(&context, said, run_with(&context, cli))).await
 }
@@ -91,11 +99,13 @@ async fn run_with(context: &Context, cli: Cli) -> Done {
         Command::Dev(args) => dev::run(context, &cli.global, args).await,
         Command::Objects(args) => objects::run(context, args.command).await,
         Command::Keys(_) => keys::list(context),
+        Command::Tokens(args) => tokens::run(context, &args.command),
         Command::Config => config(context),
         Command::Completions { .. }
         | Command::Man
         | Command::Reference { .. }
         | Command::Scripted(_)
+        | Command::Serve(_)
         | Command::DieWithParent { .. } => Ok(()),
     }
 }
@@ -126,8 +136,9 @@ fn reference(page: &str) -> Done {
     match page {
         "states" => output::line(windlass_shared::model::state::markdown().trim_end()),
         "configuration" => output::line(reference_markdown().trim_end()),
-        other => {
-            Err(Failure::Usage(format!("there is no reference page {other:?}: use states or configuration")))
-        }
+        "openapi" => output::line(&serve::document().to_pretty_json().unwrap_or_default()),
+        other => Err(Failure::Usage(format!(
+            "there is no reference page {other:?}: use states, configuration or openapi"
+        ))),
     }
 }

@@ -1,8 +1,9 @@
 //! `cancel`, `retry`, `priority`, `purge`: what people do to tasks.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use windlass_shared::{
-    model::{BatchName, Priority, QueueName, State, TaskId, TaskRef},
+    model::{BatchName, Priority, QueueName, State, TaskId, TaskRecord, TaskRef},
     store::{Cancelled, NodeCommand, Queue, Store, inspect::FinishedLog},
 };
 
@@ -18,14 +19,16 @@ use crate::{
 const PAGE: usize = 500;
 
 /// What became of one task.
-#[derive(Debug, Serialize)]
-pub(super) struct Fate {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Fate {
+    /// `QUEUE/ID`.
     #[serde(rename = "ref")]
-    pub(super) reference: String,
-    /// Its state now; none if there is no such task.
-    pub(super) state: Option<State>,
-    /// What was done.
-    pub(super) outcome: &'static str,
+    pub(crate) reference: String,
+    /// Its state now; null if there is no such task.
+    #[schema(required)]
+    pub(crate) state: Option<State>,
+    /// What was done; or `refused`, or `unknown`.
+    pub(crate) outcome: &'static str,
 }
 
 /// Prints what became of tasks.
@@ -58,11 +61,14 @@ fn print(context: &Context, fates: &[Fate], bad: &str) -> Done {
 }
 
 /// Applies `act` to the ids of each queue, a page at a time, and gives what it gave in the order of `references`.
-pub(super) async fn each<T>(
+pub(super) async fn each<T, F>(
     store: &Store,
     references: &[TaskRef],
-    act: impl AsyncFn(Queue, Vec<TaskId>) -> Done<Vec<T>>,
-) -> Done<Vec<T>> {
+    act: impl Fn(Queue, Vec<TaskId>) -> F,
+) -> Done<Vec<T>>
+where
+    F: Future<Output = Done<Vec<T>>>,
+{
     let mut results: Vec<(usize, T)> = Vec::with_capacity(references.len());
     for (queue, indices) in by_queue(references) {
         for page in indices.chunks(PAGE) {
@@ -78,13 +84,19 @@ pub(super) async fn each<T>(
 pub(crate) async fn cancel(context: &Context, ids: &[String]) -> Done {
     let references = context.references(ids)?;
     let store = context.store().await?;
-    let cancelled = each(&store, &references, async |queue, ids| Ok(queue.cancel(&ids).await?)).await?;
+    print(context, &cancel_tasks(&store, &references).await?, "were finished already")
+}
+
+/// Cancels tasks; the nodes of those that run are told.
+pub(crate) async fn cancel_tasks(store: &Store, references: &[TaskRef]) -> Done<Vec<Fate>> {
+    let cancelled =
+        each(store, references, |queue, ids| async move { Ok(queue.cancel(&ids).await?) }).await?;
     for (reference, cancelled) in references.iter().zip(&cancelled) {
         if let Cancelled::Asked(Some(node)) = cancelled {
             store.tell(node, &NodeCommand::Cancel(reference.clone())).await?;
         }
     }
-    let fates: Vec<Fate> = references
+    Ok(references
         .iter()
         .zip(cancelled)
         .map(|(reference, cancelled)| {
@@ -96,8 +108,7 @@ pub(crate) async fn cancel(context: &Context, ids: &[String]) -> Done {
             };
             Fate { reference: reference.to_string(), state, outcome }
         })
-        .collect();
-    print(context, &fates, "were finished already")
+        .collect())
 }
 
 fn fates(
@@ -122,15 +133,20 @@ pub(crate) async fn retry(context: &Context, args: cli::Retry) -> Done {
     }
     let store = context.store().await?;
     if !references.is_empty() {
-        let states = each(&store, &references, async |queue, ids| Ok(queue.retry(&ids).await?)).await?;
-        let fates = fates(&references, states, "retried", |state| state == State::Pending);
+        let fates = retry_tasks(&store, &references).await?;
         return print(context, &fates, "are not failed, cancelled or expired");
     }
     let retried = match (batch, context.named_queue()) {
         (Some(batch), _) => retry_batch(&store, &batch).await?,
-        (None, queue) => retry_dead(&store, queue.unwrap_or(&context.queue())).await?,
+        (None, queue) => retry_dead(&store, queue.unwrap_or(&context.queue()), None).await?,
     };
     count(context, "retried", retried)
+}
+
+/// Gives tasks another life.
+pub(crate) async fn retry_tasks(store: &Store, references: &[TaskRef]) -> Done<Vec<Fate>> {
+    let states = each(store, references, |queue, ids| async move { Ok(queue.retry(&ids).await?) }).await?;
+    Ok(fates(references, states, "retried", |state| state == State::Pending))
 }
 
 fn count(context: &Context, word: &'static str, n: u64) -> Done {
@@ -143,14 +159,18 @@ fn count(context: &Context, word: &'static str, n: u64) -> Done {
     }
 }
 
-/// Every task that is in the dead letter now; one that fails again meanwhile is not taken twice.
-async fn retry_dead(store: &Store, name: &QueueName) -> Done<u64> {
+/// Every task that is in the dead letter now, or those that failed with this class; one that fails again meanwhile is not
+/// taken twice.
+pub(crate) async fn retry_dead(store: &Store, name: &QueueName, class: Option<&str>) -> Done<u64> {
+    let wanted = |task: &TaskRecord| {
+        class.is_none_or(|class| task.error.as_ref().is_some_and(|error| error.class == class))
+    };
     let queue = store.queue(name).await?;
     let mut ids = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
         let page = queue.list(State::Failed, PAGE, cursor.as_deref()).await?;
-        ids.extend(page.tasks.into_iter().map(|task| task.reference.id));
+        ids.extend(page.tasks.into_iter().filter(wanted).map(|task| task.reference.id));
         cursor = page.cursor;
         if cursor.is_none() {
             break;
@@ -168,7 +188,8 @@ async fn retry_ids(queue: &Queue, ids: &[TaskId]) -> Done<u64> {
     Ok(retried)
 }
 
-async fn retry_batch(store: &Store, batch: &BatchName) -> Done<u64> {
+/// The failed tasks of a batch.
+pub(crate) async fn retry_batch(store: &Store, batch: &BatchName) -> Done<u64> {
     let queues = store.batch_queues(batch).await?;
     if queues.is_empty() {
         return Err(wait::unknown(batch));
@@ -205,13 +226,20 @@ pub(crate) async fn priority(context: &Context, mut words: Vec<String>) -> Done 
     let priority: Priority = last.parse().map_err(Failure::Usage)?;
     let references = context.references(&words)?;
     let store = context.store().await?;
+    let fates = prioritise_tasks(&store, &references, priority).await?;
+    print(context, &fates, "are finished or wait for review")
+}
+
+/// Changes the priority of waiting tasks.
+pub(crate) async fn prioritise_tasks(
+    store: &Store,
+    references: &[TaskRef],
+    priority: Priority,
+) -> Done<Vec<Fate>> {
     let states =
-        each(&store, &references, async |queue, ids| Ok(queue.prioritise(&ids, priority).await?)).await?;
-    print(
-        context,
-        &fates(&references, states, "changed", |state| !state.is_final() && state != State::Blocked),
-        "are finished or wait for review",
-    )
+        each(store, references, |queue, ids| async move { Ok(queue.prioritise(&ids, priority).await?) })
+            .await?;
+    Ok(fates(references, states, "changed", |state| !state.is_final() && state != State::Blocked))
 }
 
 /// `windlass purge`.
@@ -223,15 +251,20 @@ pub(crate) async fn purge(context: &Context, state: &str) -> Done {
     let Some(name) = context.named_queue() else {
         return Err(Failure::Usage("--queue: name the queue to purge".into()));
     };
-    let queue = context.store().await?.queue(name).await?;
-    let mut deleted = 0;
-    let mut cursor: Option<String> = None;
+    let deleted = purge_tasks(&context.store().await?, name, state).await?;
+    count(context, "purged", deleted)
+}
+
+/// Deletes all tasks of a queue that are in a state.
+pub(crate) async fn purge_tasks(store: &Store, name: &QueueName, state: State) -> Done<u64> {
+    let queue = store.queue(name).await?;
+    let (mut deleted, mut cursor) = (0, None::<String>);
     loop {
         let step = queue.purge(state, cursor.as_deref()).await?;
         deleted += step.deleted;
         cursor = step.cursor;
         if cursor.is_none() {
-            return count(context, "purged", deleted);
+            return Ok(deleted);
         }
     }
 }

@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
         let queues = match &self.batch {
             None => vec![self.context.queue()],
             Some(batch) => {
-                let queues = patiently(async || self.store.batch_queues(batch).await).await?;
+                let queues = patiently(|| self.store.batch_queues(batch)).await?;
                 if queues.is_empty() {
                     return Err(wait::unknown(batch));
                 }
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
             }
         };
         for name in queues {
-            let queue = patiently(async || self.store.queue(&name).await).await?;
+            let queue = patiently(|| self.store.queue(&name)).await?;
             for partition in queue.partitions() {
                 if !self.logs.iter().any(|(known, _)| known.is(partition)) {
                     self.logs.push((partition.clone(), "0".into()));
@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
 
     async fn is_over(&self) -> Done<bool> {
         let Some(batch) = &self.batch else { return Ok(false) };
-        let counts = patiently(async || self.store.batch(batch).await).await?;
+        let counts = patiently(|| self.store.batch(batch)).await?;
         Ok(counts.is_none_or(|counts| counts.finished() >= counts.total))
     }
 
@@ -151,8 +151,7 @@ impl<'a> Reader<'a> {
         for index in 0..self.logs.len() {
             loop {
                 let (partition, cursor) = &self.logs[index];
-                let Finished { tasks, cursor } =
-                    patiently(async || partition.finished(&log, cursor).await).await?;
+                let Finished { tasks, cursor } = patiently(|| partition.finished(&log, cursor)).await?;
                 if cursor == self.logs[index].1 {
                     break;
                 }
@@ -166,7 +165,7 @@ impl<'a> Reader<'a> {
 
     async fn print(&mut self, references: &[TaskRef]) -> Done {
         for page in references.chunks(200) {
-            let found = patiently(async || self.store.tasks(page).await).await?;
+            let found = patiently(|| self.store.tasks(page)).await?;
             let mut wanted: Vec<TaskRecord> =
                 found.into_iter().flatten().filter(|task| self.wanted(task)).collect();
             keys::fetch(&self.store, wanted.iter_mut()).await;

@@ -5,7 +5,7 @@ use windlass_shared::{
     store::Store,
 };
 
-use super::keys;
+use super::{keys, search::OPEN};
 use crate::{
     cli,
     context::Context,
@@ -80,9 +80,6 @@ pub(crate) fn unknown_tasks(references: &[String]) -> Failure {
         references.join(", ")
     ))
 }
-
-/// States that are not final, in the order in which they are listed.
-const OPEN: [State; 5] = [State::Running, State::Pending, State::Parked, State::Scheduled, State::Blocked];
 
 /// `windlass tasks`.
 pub(crate) async fn list(context: &Context, args: cli::Tasks) -> Done {

@@ -52,7 +52,7 @@ pub(crate) async fn tasks(store: &Store, references: &[TaskRef]) -> Done<Vec<Opt
     let mut pause = Pause::new();
     let mut told = HashSet::new();
     loop {
-        let mut found = patiently(async || store.tasks(references).await).await?;
+        let mut found = patiently(|| store.tasks(references)).await?;
         if found.iter().all(|task| task.as_ref().is_none_or(|task| task.state.is_some_and(State::is_final))) {
             keys::fetch(store, found.iter_mut().flatten()).await;
             return Ok(found);
@@ -89,7 +89,7 @@ pub(crate) async fn batch(store: &Store, batch: &BatchName) -> Done<BatchCounts>
     let mut before = BatchCounts::default();
     let mut told = false;
     loop {
-        let Some(counts) = patiently(async || store.batch(batch).await).await? else {
+        let Some(counts) = patiently(|| store.batch(batch)).await? else {
             return Err(unknown(batch));
         };
         bar.set_length(counts.total);

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Root keys of tables of tables; each is read with a table of settings of its own.
-const DECLARED: [&str; 3] = ["types", "providers", "budgets"];
+const DECLARED: [&str; 4] = ["types", "providers", "budgets", "tokens"];
 
 /// Root key of the list of further files, which declare task types.
 const INCLUDE: &str = "include";
@@ -100,6 +100,12 @@ impl ConfigFile {
             files
         };
         [self].into_iter().chain(&included).flat_map(each).collect()
+    }
+
+    /// Faults of whatever stands in the file besides these root keys.
+    pub(super) fn only(&self, keys: &[&str]) -> Vec<String> {
+        let others = self.table.keys().filter(|key| !keys.contains(&key.as_str()));
+        others.map(|key| format!("{}: {key} has no place in this file", self.name)).collect()
     }
 
     /// The tables in the table `root`, such as those that declare task types.

@@ -22,6 +22,7 @@ mod settings;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod type_settings;
 mod types;
 mod value;
@@ -49,12 +50,13 @@ pub use self::{
     sandbox::{SandboxMode, SandboxOfType, SandboxSettings},
     secret::{Secret, Url},
     sections::{
-        ClaimCheckSettings, HttpSettings, LogSettings, RedisSettings, SealingSettings, SubmitSettings,
-        WorkerSettings,
+        ClaimCheckSettings, HttpSettings, LogSettings, RedisSettings, SealingSettings, ServeSettings,
+        SubmitSettings, WorkerSettings,
     },
     setting::{Setting, Who},
     settings::SETTINGS,
     sources::{Flag, Sources},
+    tokens::{Role, TOKEN_SETTINGS, TokenHash, TokenSpec, check_token_name, new_token, read_tokens_file},
     type_settings::TYPE_SETTINGS,
     types::{BUILT_IN, CommandOptions, Stdout, TypeSpec},
 };
@@ -80,6 +82,8 @@ pub struct Config {
     pub log: LogSettings,
     /// How tasks are submitted.
     pub submit: SubmitSettings,
+    /// How the HTTP API and the web page are served.
+    pub serve: ServeSettings,
     /// How a worker works.
     pub worker: WorkerSettings,
     /// What `http` tasks may do.
@@ -96,6 +100,8 @@ pub struct Config {
     pub providers: BTreeMap<String, ProviderSpec>,
     /// The budgets that the file declares.
     pub budgets: Vec<BudgetSpec>,
+    /// Who may use the HTTP API.
+    pub tokens: Vec<TokenSpec>,
     /// The task types that the file declares. [`Config::type_spec`] knows the built-in ones too.
     pub types: BTreeMap<TypeName, TypeSpec>,
     /// What is probably not meant, for the log.
@@ -142,11 +148,13 @@ impl Config {
             }
         }
         let budgets = providers::read_budgets(file.as_ref(), who, &mut faults);
+        let tokens = tokens::read(file.as_ref(), who, &mut faults);
         let files = private_files(file.as_ref(), &env);
         let types = file.map(|file| types::read(&file, who, &mut faults)).unwrap_or_default();
         let sealing = SealingSettings::from_values(&values, &mut faults);
         if faults.is_empty() {
-            Ok(Self { sealing, files, providers, budgets, types, warnings, ..Self::from_values(values) })
+            let declared = Self::from_values(values);
+            Ok(Self { sealing, files, providers, budgets, tokens, types, warnings, ..declared })
         } else {
             Err(ConfigFaults(faults))
         }
@@ -161,6 +169,7 @@ impl Config {
             operator: values.get("operator"),
             log: LogSettings::from_values(&values),
             submit: SubmitSettings::from_values(&values),
+            serve: ServeSettings::from_values(&values),
             worker: WorkerSettings::from_values(&values),
             http: HttpSettings::from_values(&values),
             sandbox: SandboxSettings::from_values(&values),
@@ -170,6 +179,7 @@ impl Config {
             types: BTreeMap::new(),
             providers: BTreeMap::new(),
             budgets: Vec::new(),
+            tokens: Vec::new(),
             warnings: Vec::new(),
             values,
         }

@@ -4,10 +4,11 @@ use super::{
     providers::{BUDGET_SETTINGS, KEY_SETTINGS, PROVIDER_SETTINGS},
     setting::{Setting, Who},
     settings::SETTINGS,
+    tokens::TOKEN_SETTINGS,
     type_settings::TYPE_SETTINGS,
 };
 
-/// Markdown tables for `docs/configuration.md`: the settings, and the keys of task types, providers and budgets.
+/// Markdown tables for `docs/configuration.md`: the settings, and the keys of task types, providers, budgets and tokens.
 pub fn reference_markdown() -> String {
     let mut text = String::from(
         "# Configuration\n\nGenerated from `shared/src/config/settings.rs` by `make docs`; do not edit.\n\nA value comes from its default, \
@@ -24,6 +25,8 @@ pub fn reference_markdown() -> String {
     text.extend(KEY_SETTINGS.iter().map(|setting| row(setting, "providers.NAME.keys.KEY.")));
     text.push_str("\n## Budgets\n\n| Key | Default | Meaning |\n| --- | --- | --- |\n");
     text.extend(BUDGET_SETTINGS.iter().map(|setting| row(setting, "budgets.NAME.")));
+    text.push_str("\n## Tokens of the HTTP API\n\n| Key | Default | Meaning |\n| --- | --- | --- |\n");
+    text.extend(TOKEN_SETTINGS.iter().map(|setting| row(setting, "tokens.NAME.")));
     text
 }
 

@@ -88,6 +88,29 @@ pub struct SubmitSettings {
     pub max_payload: usize,
 }
 
+/// `serve.*`: how the HTTP API and the web page are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeSettings {
+    /// Where.
+    pub listen: SocketAddr,
+    /// File of our certificate; without it there is no TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// File of its key.
+    pub tls_key: Option<PathBuf>,
+    /// File of further tokens, read again when it changes.
+    pub tokens_file: Option<PathBuf>,
+    /// `/metrics` needs no token.
+    pub open_metrics: bool,
+    /// Web pages of other origins that may call the API.
+    pub cors_origins: Vec<String>,
+    /// Largest body in bytes; of bulk submission each line has a limit of its own instead.
+    pub max_body: usize,
+    /// Requests that are worked on at once.
+    pub max_requests: usize,
+    /// How long requests may go on after SIGTERM.
+    pub drain_timeout: Duration,
+}
+
 /// `worker.*`: how a worker works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerSettings {
@@ -192,6 +215,22 @@ impl SubmitSettings {
     pub(super) fn from_values(values: &Values) -> Self {
         let max_payload = ClaimCheckSettings::from_values(values).limit(values.get("submit.max_payload"));
         Self { queue: values.get("submit.queue"), max_payload }
+    }
+}
+
+impl ServeSettings {
+    pub(super) fn from_values(values: &Values) -> Self {
+        Self {
+            listen: values.get("serve.listen"),
+            tls_cert: values.get("serve.tls_cert"),
+            tls_key: values.get("serve.tls_key"),
+            tokens_file: values.get("serve.tokens_file"),
+            open_metrics: values.get("serve.open_metrics"),
+            cors_origins: values.get("serve.cors_origins"),
+            max_body: values.get("serve.max_body"),
+            max_requests: values.get("serve.max_requests"),
+            drain_timeout: values.get("serve.drain_timeout"),
+        }
     }
 }
 

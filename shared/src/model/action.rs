@@ -40,6 +40,7 @@ pub enum ActionEntry {
 
 /// What a person did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Action {
     /// Its number in the log.
     pub id: String,

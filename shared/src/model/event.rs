@@ -15,6 +15,7 @@ pub struct Event {
 
 /// One task went from one state to another.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Transition {
     /// When, by Redis's clock.
     pub at: Micros,

@@ -8,6 +8,8 @@ pub mod id;
 pub mod name;
 pub mod node;
 pub mod object;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod priority;
 pub mod protection;
 pub mod retry;

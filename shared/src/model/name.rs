@@ -88,6 +88,14 @@ macro_rules! name {
                 &self.0
             }
         }
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                super::openapi::text(concat!("^[A-Za-z0-9._", $also, "-]+$"), $most)
+            }
+        }
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
     };
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// How soon a task is claimed compared with others of its queue. Ordered: `Critical` is the smallest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Priority {
     /// Before everything else.
     Critical,

@@ -58,6 +58,7 @@ impl FromStr for Protection {
 
 /// What a node found out about itself when it started: by trying what must not work, not by looking at versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SandboxRecord {
     /// `off`, `best` or `required`.
     #[serde(default)]

@@ -22,6 +22,7 @@ pub struct RetryPolicy {
 /// What a configuration wants for a class of error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Wanted {
     /// Try again.
     Retry,

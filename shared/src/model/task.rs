@@ -72,6 +72,7 @@ pub struct TaskRecord {
 
 /// Why a task failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TaskError {
     /// The class that decided what happened next.
     pub class: String,
@@ -227,7 +228,9 @@ fn json_or_text(text: &str) -> Box<RawValue> {
 /// A task as it is printed: the same fields in every command and format.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are those of TaskRecord")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TaskView {
+    /// `QUEUE/ID`.
     #[serde(rename = "ref")]
     pub reference: String,
     pub id: String,
@@ -246,12 +249,18 @@ pub struct TaskView {
     pub batch: Option<String>,
     pub concurrency_key: Option<String>,
     pub node: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
     pub progress: Option<Box<RawValue>>,
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
     pub result: Option<Box<RawValue>>,
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
     pub ledger: Option<Box<RawValue>>,
     pub error: Option<TaskError>,
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
     pub review: Option<Box<RawValue>>,
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
     pub metadata: Option<Box<RawValue>>,
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
     pub payload: Option<Box<RawValue>>,
     pub created_at: Micros,
     pub started_at: Option<Micros>,

@@ -103,6 +103,11 @@ impl Keys {
         format!("{}:{{operators}}:actions", self.namespace)
     }
 
+    /// The answer to a request of the HTTP API, with a TTL. `key` may be any text.
+    pub(super) fn answer(&self, key: &str) -> String {
+        format!("{}:{{operators}}:answer:{}", self.namespace, blake3::hash(key.as_bytes()).to_hex())
+    }
+
     /// A sorted set that is always empty: to take something out of it needs no memory.
     pub(super) fn nothing(&self) -> String {
         format!("{}:{{operators}}:nothing", self.namespace)
@@ -121,6 +126,11 @@ impl Keys {
     /// A key of the gateway to models.
     pub fn gate_key(&self, name: &str) -> String {
         format!("{}:{{llm}}:{name}", self.namespace)
+    }
+
+    /// Sorted set: batch, when its first task of some queue was submitted.
+    pub fn batches(&self) -> String {
+        format!("{}:{{batches}}:index", self.namespace)
     }
 
     /// Set of the queues that hold a part of a batch.

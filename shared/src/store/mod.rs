@@ -6,6 +6,7 @@
 
 mod actions;
 mod address;
+mod answers;
 pub mod audit;
 mod backup;
 mod connect;
@@ -40,6 +41,7 @@ mod wait;
 
 use std::{sync::Arc, time::Duration};
 
+pub use answers::Asked;
 pub use backup::Standing;
 pub use connect::{Connect, SentinelLogin, Tls};
 pub use error::{Result, StoreError};

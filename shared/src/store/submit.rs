@@ -220,6 +220,22 @@ impl Store {
         // No transaction: at maxmemory Redis would refuse it as a whole, and hide why.
         pipeline.sadd(&key, queue.as_str()).ignore();
         pipeline.cmd("EXPIRE").arg(&key).arg(SECONDS).ignore();
+        self.pipeline::<()>(&pipeline).await?;
+        match self.list_batch(batch).await {
+            // Only listings need it, and they come when there is room again.
+            Err(StoreError::OutOfMemory | StoreError::DiskFailed(_) | StoreError::Refused(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Puts a batch into the list of batches, which keeps the latest ones.
+    async fn list_batch(&self, batch: &BatchName) -> Result<()> {
+        /// Batches that are listed.
+        const MOST: i64 = 10_000;
+        let (key, now) = (self.keys.batches(), self.now().await?);
+        let mut pipeline = redis::pipe();
+        pipeline.zadd(&key, batch.as_str(), now.0).ignore();
+        pipeline.cmd("ZREMRANGEBYRANK").arg(&key).arg(0).arg(-MOST - 1).ignore();
         self.pipeline(&pipeline).await
     }
 }

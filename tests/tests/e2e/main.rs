@@ -47,6 +47,7 @@ mod sandbox;
 mod sandbox_killed;
 mod sealing;
 mod sentinel;
+mod serve;
 mod services;
 mod silence;
 mod tls;

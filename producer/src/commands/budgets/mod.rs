@@ -1,6 +1,6 @@
 //! `budgets`: what calls to models cost, and what is left.
 
-mod view;
+pub(crate) mod view;
 
 use std::time::Duration;
 
@@ -69,12 +69,12 @@ async fn list(context: &Context, args: &cli::Budgets) -> Done {
 }
 
 /// The budgets in force, for `doctor`.
-pub(super) async fn present(context: &Context, store: &Store) -> Done<Vec<BudgetView>> {
+pub(crate) async fn present(context: &Context, store: &Store) -> Done<Vec<BudgetView>> {
     Ok(read(context, store, &[], false, 1000).await?.0)
 }
 
 /// The budgets; and whether all windows were read.
-async fn read(
+pub(crate) async fn read(
     context: &Context,
     store: &Store,
     scopes: &[String],
@@ -120,7 +120,16 @@ pub(super) fn amount(flag: &str, text: &str) -> Done<i64> {
 }
 
 async fn set(context: &Context, set: &BudgetSet) -> Done {
-    let scopes = scopes(std::slice::from_ref(&set.scope))?;
+    let rule = rule(set)?;
+    let store = context.store().await?;
+    store.gate().set_budget(&rule).await?;
+    let (budgets, _) = read(context, &store, &[rule.scope], false, 1000).await?;
+    output::asked(context.format.unwrap_or(Format::Table), true, &budgets, &HEAD, row)
+}
+
+/// The budget that is described.
+pub(crate) fn rule(set: &BudgetSet) -> Done<BudgetRule> {
+    check_budget_scope(&set.scope).map_err(Failure::Usage)?;
     let every = match set.window {
         Window::Hour => length("hour"),
         Window::Day => length("day"),
@@ -138,11 +147,7 @@ async fn set(context: &Context, set: &BudgetSet) -> Done {
         cli::OnLimit::Cheaper => OnLimit::Cheaper,
     };
     let scope = stored(&set.scope);
-    let rule = BudgetRule { scope, limit: amount("LIMIT_USD", &set.limit)?, every, on_limit };
-    let store = context.store().await?;
-    store.gate().set_budget(&rule).await?;
-    let (budgets, _) = read(context, &store, &scopes, false, 1000).await?;
-    output::asked(context.format.unwrap_or(Format::Table), true, &budgets, &HEAD, row)
+    Ok(BudgetRule { scope, limit: amount("LIMIT_USD", &set.limit)?, every, on_limit })
 }
 
 /// Sets the budget of a batch that is about to be submitted.

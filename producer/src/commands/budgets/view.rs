@@ -17,7 +17,7 @@ use windlass_shared::{
 use crate::money::Usd;
 
 /// A budget in a window, as it is printed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub(crate) struct BudgetView {
     /// Whose.
     pub(crate) scope: String,
@@ -38,6 +38,7 @@ pub(crate) struct BudgetView {
     pub(crate) calls: i64,
     pub(crate) open_calls: i64,
     /// None where the budget is not known here.
+    #[schema(value_type = Option<String>)]
     pub(crate) on_limit: Option<OnLimit>,
     /// `redis`, or `file` for one that the configuration file declares; none for one of a worker's own file, or one that
     /// is no longer.

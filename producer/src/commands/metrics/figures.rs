@@ -13,36 +13,36 @@ pub(super) struct Figures {
 }
 
 /// Figures as they are printed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct FiguresView {
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub(crate) struct FiguresView {
     /// `total`, `model`, `type` or `tenant`; only in JSON Lines.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) by: Option<&'static str>,
+    pub(crate) by: Option<&'static str>,
     /// Whose; none for the total.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) name: Option<String>,
-    pub(super) calls: i64,
-    pub(super) errors: i64,
-    pub(super) errors_by_class: BTreeMap<String, i64>,
+    pub(crate) name: Option<String>,
+    pub(crate) calls: i64,
+    pub(crate) errors: i64,
+    pub(crate) errors_by_class: BTreeMap<String, i64>,
     /// Part of the calls; null without calls.
-    pub(super) error_rate: Option<f64>,
+    pub(crate) error_rate: Option<f64>,
     /// Answers that were known: nothing was called, nothing paid.
-    pub(super) cache_hits: i64,
-    pub(super) input_tokens: i64,
-    pub(super) output_tokens: i64,
-    pub(super) cached_tokens: i64,
-    pub(super) reasoning_tokens: i64,
+    pub(crate) cache_hits: i64,
+    pub(crate) input_tokens: i64,
+    pub(crate) output_tokens: i64,
+    pub(crate) cached_tokens: i64,
+    pub(crate) reasoning_tokens: i64,
     /// Of the calls whose cost is known.
-    pub(super) cost_usd: Usd,
-    pub(super) calls_of_unknown_cost: i64,
+    pub(crate) cost_usd: Usd,
+    pub(crate) calls_of_unknown_cost: i64,
     /// Of the calls that were answered.
-    pub(super) mean_duration_ms: Option<f64>,
-    pub(super) mean_first_token_ms: Option<f64>,
+    pub(crate) mean_duration_ms: Option<f64>,
+    pub(crate) mean_first_token_ms: Option<f64>,
     /// Answers that were validated.
-    pub(super) validated: i64,
-    pub(super) passed: i64,
+    pub(crate) validated: i64,
+    pub(crate) passed: i64,
     /// Of the validated ones, 0 to 1.
-    pub(super) mean_score: Option<f64>,
+    pub(crate) mean_score: Option<f64>,
 }
 
 impl Figures {

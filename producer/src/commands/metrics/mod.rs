@@ -22,18 +22,18 @@ use crate::{
 const DAY: i64 = 24 * 3600 * 1_000_000;
 
 /// What is printed as JSON.
-#[derive(Serialize)]
-struct Metrics {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct Metrics {
     /// Start of the first day.
-    since: Micros,
+    pub(crate) since: Micros,
     days: u8,
-    totals: FiguresView,
+    pub(crate) totals: FiguresView,
     #[serde(skip_serializing_if = "Option::is_none")]
-    models: Option<Vec<FiguresView>>,
+    pub(crate) models: Option<Vec<FiguresView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    types: Option<Vec<FiguresView>>,
+    pub(crate) types: Option<Vec<FiguresView>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tenants: Option<Vec<FiguresView>>,
+    pub(crate) tenants: Option<Vec<FiguresView>>,
     /// Counted since each queue was first used.
     queues: BTreeMap<String, BTreeMap<String, u64>>,
 }
@@ -49,7 +49,8 @@ pub(crate) async fn run(context: &Context, args: cli::Metrics) -> Done {
     }
 }
 
-async fn read(context: &Context, store: &Store, args: &cli::Metrics) -> Done<Metrics> {
+/// Totals of the last days.
+pub(crate) async fn read(context: &Context, store: &Store, args: &cli::Metrics) -> Done<Metrics> {
     let gate = store.gate();
     let today = store.now().await?.0.div_euclid(DAY);
     let first = today - i64::from(args.days) + 1;

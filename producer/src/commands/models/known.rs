@@ -22,8 +22,8 @@ use crate::{
 
 /// All of it.
 #[derive(Default)]
-pub(super) struct Known {
-    pub(super) catalog: Catalog,
+pub(crate) struct Known {
+    pub(crate) catalog: Catalog,
     fleet: Fleet,
     now: Micros,
     /// For how long a breaker stays open, as far as is known here.
@@ -40,7 +40,7 @@ struct Fleet {
 
 impl Known {
     /// Reads it. Without Redis there are the catalog's figures alone.
-    pub(super) async fn read(context: &Context, offline: bool) -> Done<Self> {
+    pub(crate) async fn read(context: &Context, offline: bool) -> Done<Self> {
         let mut known = Self { recovery: context.config.breaker.recovery, ..Self::default() };
         known.now = Micros(jiff::Timestamp::now().as_microsecond());
         if !offline {

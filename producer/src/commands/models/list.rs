@@ -20,7 +20,7 @@ use crate::{
 
 /// A model as it is printed.
 #[derive(Serialize)]
-struct View<'a> {
+pub(crate) struct View<'a> {
     #[serde(flatten)]
     model: &'a Model,
     /// `usable` as far as is known here, `breaker_open`, `cooling` or `unavailable`.
@@ -47,6 +47,16 @@ const HEAD: [&str; 11] =
 pub(super) async fn run(context: &Context, args: &cli::ModelsList) -> Done {
     let known = Known::read(context, args.offline).await?;
     known.check_providers(&args.provider)?;
+    let (views, left_out) = views(&known, args);
+    output::list(context.format.unwrap_or(Format::Table), &views, &HEAD, row)?;
+    if left_out > 0 {
+        say!("{left_out} models that are retired or no longer listed are left out: --all shows them");
+    }
+    Ok(())
+}
+
+/// The models that are asked for, and how many of them are left out since they are gone.
+pub(crate) fn views<'a>(known: &'a Known, args: &cli::ModelsList) -> (Vec<View<'a>>, usize) {
     let today = known.today();
     let there = |model: &&Model| {
         let retired = model.retired.zip(today).is_some_and(|(retired, today)| retired <= today);
@@ -54,15 +64,9 @@ pub(super) async fn run(context: &Context, args: &cli::ModelsList) -> Done {
     };
     let of_provider = |model: &&Model| args.provider.is_empty() || args.provider.contains(&model.provider);
     let all: Vec<&Model> = known.catalog.models().filter(of_provider).collect();
-    let views: Vec<View<'_>> = all.iter().copied().filter(there).map(|model| view(model, &known)).collect();
-    output::list(context.format.unwrap_or(Format::Table), &views, &HEAD, row)?;
-    if views.len() < all.len() {
-        say!(
-            "{} models that are retired or no longer listed are left out: --all shows them",
-            all.len() - views.len()
-        );
-    }
-    Ok(())
+    let views: Vec<View<'_>> = all.iter().copied().filter(there).map(|model| view(model, known)).collect();
+    let left_out = all.len() - views.len();
+    (views, left_out)
 }
 
 fn view<'a>(model: &'a Model, known: &Known) -> View<'a> {

@@ -3,10 +3,10 @@
 //! The catalog is that of the fleet where Redis has one, with what the fleet has measured; else the one in this program.
 //! The file `llm.catalog` completes both. Which providers have a key is known to the workers alone.
 
-mod known;
-mod list;
+pub(crate) mod known;
+pub(crate) mod list;
 mod reset;
-mod select;
+pub(crate) mod select;
 
 pub(crate) use self::select::run as select;
 use crate::{

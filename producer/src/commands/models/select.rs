@@ -17,11 +17,11 @@ use crate::{
 
 /// What is printed as JSON.
 #[derive(Serialize)]
-struct Selection<'a> {
-    requirements: &'a Requirements,
-    mode: Mode,
+pub(crate) struct Selection<'a> {
+    pub(crate) requirements: &'a Requirements,
+    pub(crate) mode: Mode,
     #[serde(flatten)]
-    ranking: &'a Ranking<'a>,
+    pub(crate) ranking: &'a Ranking<'a>,
 }
 
 /// `windlass models select` and `windlass select-model`.

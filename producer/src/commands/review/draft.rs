@@ -7,89 +7,91 @@ use serde_json::value::RawValue;
 use windlass_shared::model::{Micros, Priority, TaskRecord, TaskView};
 
 /// A task that waits for people, as `review list` prints it.
-#[derive(Debug, Serialize)]
-pub(super) struct Waiting {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Waiting {
     #[serde(rename = "ref")]
-    pub(super) reference: String,
-    pub(super) id: String,
-    pub(super) queue: String,
+    pub(crate) reference: String,
+    pub(crate) id: String,
+    pub(crate) queue: String,
     #[serde(rename = "type")]
-    pub(super) task_type: String,
-    pub(super) priority: Priority,
-    pub(super) tenant: Option<String>,
-    pub(super) batch: Option<String>,
-    pub(super) created_at: Micros,
+    pub(crate) task_type: String,
+    pub(crate) priority: Priority,
+    pub(crate) tenant: Option<String>,
+    pub(crate) batch: Option<String>,
+    pub(crate) created_at: Micros,
     /// Start of the attempt that ended here.
-    pub(super) started_at: Option<Micros>,
-    pub(super) class: Option<String>,
-    pub(super) why: Option<String>,
-    pub(super) model: Option<String>,
-    pub(super) score: Option<f64>,
-    pub(super) threshold: Option<f64>,
+    pub(crate) started_at: Option<Micros>,
+    pub(crate) class: Option<String>,
+    pub(crate) why: Option<String>,
+    pub(crate) model: Option<String>,
+    pub(crate) score: Option<f64>,
+    pub(crate) threshold: Option<f64>,
     /// Paths of the draft's files.
-    pub(super) files: Vec<String>,
-    pub(super) cost_usd: Option<f64>,
+    pub(crate) files: Vec<String>,
+    pub(crate) cost_usd: Option<f64>,
 }
 
 /// One that is shown whole.
-#[derive(Debug, Serialize)]
-pub(super) struct Shown {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Shown {
     #[serde(flatten)]
-    pub(super) waiting: Waiting,
-    pub(super) payload: Option<Box<RawValue>>,
+    pub(crate) waiting: Waiting,
+    #[schema(value_type = serde_json::Value)]
+    pub(crate) payload: Option<Box<RawValue>>,
     /// What `review approve` would make the result.
-    pub(super) draft: Option<Box<RawValue>>,
+    #[schema(value_type = serde_json::Value)]
+    pub(crate) draft: Option<Box<RawValue>>,
 }
 
 /// The parts of a draft that people look at.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Draft {
-    pub(super) text: String,
-    pub(super) files: BTreeMap<String, String>,
-    pub(super) model: Option<String>,
-    pub(super) cost_usd: Option<f64>,
-    pub(super) validation: Option<Validation>,
-    pub(super) notes: Vec<String>,
-    pub(super) calls: Vec<Call>,
+pub(crate) struct Draft {
+    pub(crate) text: String,
+    pub(crate) files: BTreeMap<String, String>,
+    pub(crate) model: Option<String>,
+    pub(crate) cost_usd: Option<f64>,
+    pub(crate) validation: Option<Validation>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) calls: Vec<Call>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Validation {
-    pub(super) score: Option<f64>,
-    pub(super) threshold: Option<f64>,
-    pub(super) checks: Vec<Check>,
+pub(crate) struct Validation {
+    pub(crate) score: Option<f64>,
+    pub(crate) threshold: Option<f64>,
+    pub(crate) checks: Vec<Check>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Check {
-    pub(super) validator: String,
-    pub(super) severity: String,
-    pub(super) ran: bool,
-    pub(super) passed: bool,
-    pub(super) score: Option<f64>,
-    pub(super) message: String,
+pub(crate) struct Check {
+    pub(crate) validator: String,
+    pub(crate) severity: String,
+    pub(crate) ran: bool,
+    pub(crate) passed: bool,
+    pub(crate) score: Option<f64>,
+    pub(crate) message: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Call {
-    pub(super) model: String,
-    pub(super) attempt: u32,
-    pub(super) error: Option<String>,
-    pub(super) input_tokens: Option<u64>,
-    pub(super) output_tokens: Option<u64>,
-    pub(super) cost_usd: Option<f64>,
-    pub(super) duration_ms: u64,
-    pub(super) cached: bool,
-    pub(super) why: String,
+pub(crate) struct Call {
+    pub(crate) model: String,
+    pub(crate) attempt: u32,
+    pub(crate) error: Option<String>,
+    pub(crate) input_tokens: Option<u64>,
+    pub(crate) output_tokens: Option<u64>,
+    pub(crate) cost_usd: Option<f64>,
+    pub(crate) duration_ms: u64,
+    pub(crate) cached: bool,
+    pub(crate) why: String,
 }
 
 impl Draft {
     /// Each part by itself: one that cannot be read does not hide the others.
-    pub(super) fn of(task: &TaskRecord) -> Self {
+    pub(crate) fn of(task: &TaskRecord) -> Self {
         let Some(result) = task.result.as_deref() else { return Self::default() };
         if let Ok(draft) = serde_json::from_str(result) {
             return draft;
@@ -121,7 +123,7 @@ impl Draft {
 }
 
 impl Waiting {
-    pub(super) fn of(task: &TaskRecord, draft: &Draft) -> Self {
+    pub(crate) fn of(task: &TaskRecord, draft: &Draft) -> Self {
         let validation = draft.validation.as_ref();
         Self {
             reference: task.reference.to_string(),
@@ -145,7 +147,7 @@ impl Waiting {
 }
 
 impl Shown {
-    pub(super) fn of(task: &TaskRecord, draft: &Draft) -> Self {
+    pub(crate) fn of(task: &TaskRecord, draft: &Draft) -> Self {
         let TaskView { payload, result, .. } = task.view();
         Self { waiting: Waiting::of(task, draft), payload, draft: result }
     }

@@ -1,13 +1,13 @@
 //! `review`: people decide on drafts that no validator passed.
 
-mod draft;
+pub(crate) mod draft;
 mod show;
 
 use std::io::Read;
 
 use serde_json::value::RawValue;
 use windlass_shared::{
-    model::{Reason, State, TaskRecord, TaskRef},
+    model::{QueueName, Reason, State, TaskId, TaskRecord, TaskRef},
     store::{Review, Reviewed, Store},
 };
 
@@ -29,7 +29,7 @@ use crate::{
 const PAGE: usize = 100;
 /// Longest name and note, bytes: they are kept with each task.
 const LONGEST_NAME: usize = 200;
-const LONGEST_NOTE: usize = 4000;
+pub(crate) const LONGEST_NOTE: usize = 4000;
 
 const HEAD: [&str; 7] = ["TASK", "TYPE", "SUBMITTED", "MODEL", "SCORE", "FILES", "WHY"];
 
@@ -57,16 +57,33 @@ pub(crate) async fn run(context: &Context, args: cli::Review) -> Done {
 }
 
 /// The task waits for people, and not for other tasks.
-fn is_escalated(task: &TaskRecord) -> bool {
+pub(crate) fn is_escalated(task: &TaskRecord) -> bool {
     task.state == Some(State::Blocked) && task.reason == Reason::Escalated.as_str()
 }
 
 async fn list(context: &Context, limit: usize) -> Done {
     let store = context.store().await?;
-    let mut queues = match context.named_queue() {
+    let queues = match context.named_queue() {
         Some(queue) => vec![queue.clone()],
         None => store.queues().await?,
     };
+    let (waiting, more) = waiting(&store, queues, limit).await?;
+    output::list(context.format.unwrap_or(Format::Table), &waiting, &HEAD, row)?;
+    if more {
+        say!("more wait: see --limit");
+    }
+    if waiting.is_empty() {
+        say!("no task waits for people");
+    }
+    Ok(())
+}
+
+/// Tasks of these queues that wait for people, and whether there are more than `limit`.
+pub(crate) async fn waiting(
+    store: &Store,
+    mut queues: Vec<QueueName>,
+    limit: usize,
+) -> Done<(Vec<Waiting>, bool)> {
     let one_queue = queues.len() == 1;
     let mut waiting = Vec::new();
     let mut more = false;
@@ -94,14 +111,7 @@ async fn list(context: &Context, limit: usize) -> Done {
     }
     more |= waiting.len() > limit;
     waiting.truncate(limit);
-    output::list(context.format.unwrap_or(Format::Table), &waiting, &HEAD, row)?;
-    if more {
-        say!("more wait: see --limit");
-    }
-    if waiting.is_empty() {
-        say!("no task waits for people");
-    }
-    Ok(())
+    Ok((waiting, more))
 }
 
 async fn show(context: &Context, task: String) -> Done {
@@ -186,10 +196,29 @@ async fn settle(context: &Context, references: &[TaskRef], signature: &Signature
     }
     let store = context.store().await?;
     refuse_others(&store, references).await?;
-    let each = async |queue: windlass_shared::store::Queue, ids: Vec<_>| {
-        Ok(queue.review(&ids, review, &by, note).await?)
+    let fates = decide_on(&store, references, &by, note, review).await?;
+    operate::show(context, &fates)?;
+    let of = |outcome: &str| fates.iter().filter(move |fate| fate.outcome == outcome).collect::<Vec<_>>();
+    let unknown: Vec<String> = of("unknown").iter().map(|fate| fate.reference.clone()).collect();
+    if !unknown.is_empty() {
+        return Err(tasks::unknown_tasks(&unknown));
+    }
+    let refused: Vec<_> = of("refused").iter().map(|fate| (fate.reference.clone(), fate.state)).collect();
+    if refused.is_empty() { Ok(()) } else { Err(not_waiting(&refused)) }
+}
+
+/// Settles tasks that wait for people.
+pub(crate) async fn decide_on(
+    store: &Store,
+    references: &[TaskRef],
+    by: &str,
+    note: Option<&str>,
+    review: &Review,
+) -> Done<Vec<Fate>> {
+    let each = |queue: windlass_shared::store::Queue, ids: Vec<TaskId>| async move {
+        Ok(queue.review(&ids, review, by, note).await?)
     };
-    let reviewed = operate::each(&store, references, each).await?;
+    let reviewed = operate::each(store, references, each).await?;
     let (outcome, state) = match review {
         Review::Approve => ("approved", State::Completed),
         Review::Edit(_) => ("edited", State::Completed),
@@ -203,19 +232,11 @@ async fn settle(context: &Context, references: &[TaskRef], signature: &Signature
         };
         Fate { reference: reference.to_string(), state, outcome }
     };
-    let fates: Vec<Fate> = references.iter().zip(reviewed).map(fate).collect();
-    operate::show(context, &fates)?;
-    let of = |outcome: &str| fates.iter().filter(move |fate| fate.outcome == outcome).collect::<Vec<_>>();
-    let unknown: Vec<String> = of("unknown").iter().map(|fate| fate.reference.clone()).collect();
-    if !unknown.is_empty() {
-        return Err(tasks::unknown_tasks(&unknown));
-    }
-    let refused: Vec<_> = of("refused").iter().map(|fate| (fate.reference.clone(), fate.state)).collect();
-    if refused.is_empty() { Ok(()) } else { Err(not_waiting(&refused)) }
+    Ok(references.iter().zip(reviewed).map(fate).collect())
 }
 
 /// A task that waits for other tasks is `blocked` too; it has no draft to decide on.
-async fn refuse_others(store: &Store, references: &[TaskRef]) -> Done {
+pub(crate) async fn refuse_others(store: &Store, references: &[TaskRef]) -> Done {
     let mut others = Vec::new();
     for page in references.chunks(PAGE) {
         for task in store.tasks(page).await?.into_iter().flatten() {

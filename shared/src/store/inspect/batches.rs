@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    model::{BatchName, QueueName},
+    model::{BatchName, Micros, QueueName},
     store::{Result, Store},
 };
 
 /// Counters of a batch, over all its queues.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BatchCounts {
     /// Tasks submitted.
     pub total: u64,
@@ -32,6 +33,15 @@ impl BatchCounts {
 }
 
 impl Store {
+    /// The latest batches, the newest first, from place `first` on: each with when a queue joined it last.
+    pub async fn batches(&self, first: usize, count: usize) -> Result<Vec<(BatchName, Micros)>> {
+        let mut command = redis::cmd("ZRANGE");
+        command.arg(self.keys.batches()).arg(first).arg(first.saturating_add(count.max(1) - 1));
+        let listed: Vec<(String, f64)> = self.command(command.arg("REV").arg("WITHSCORES")).await?;
+        let read = |(name, at): (String, f64)| Some((BatchName::new(name).ok()?, Micros(at as i64)));
+        Ok(listed.into_iter().filter_map(read).collect())
+    }
+
     /// The queues that hold a part of a batch.
     pub async fn batch_queues(&self, batch: &BatchName) -> Result<Vec<QueueName>> {
         let names: Vec<String> =

@@ -25,6 +25,7 @@ pub struct SeenNode {
 /// A node as it is printed.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are those of NodeRecord; times as in every other output")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeView {
     pub id: NodeId,
     /// `starting`, `active`, `quiet`, `draining`, or `lost`.
@@ -51,6 +52,7 @@ pub struct NodeView {
 /// A task that a node runs, as it is printed.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are those of RunningTask")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunningView {
     pub id: String,
     #[serde(rename = "ref")]

@@ -15,6 +15,7 @@ use crate::{
     missing_docs,
     reason = "counts of tasks by the state they are named after; settings as in QueueSettings"
 )]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QueueView {
     pub queue: QueueName,
     /// Into how many it is divided; 1 is not divided.
@@ -92,6 +93,11 @@ const DAY_MS: u64 = 24 * 3600 * 1000;
 const TOTALS: [&str; 7] = ["submitted", "completed", "failed", "cancelled", "expired", "recovered", "stale"];
 
 impl Store {
+    /// Whether a queue was ever submitted to or served.
+    pub async fn is_queue(&self, name: &QueueName) -> Result<bool> {
+        self.command(redis::cmd("SISMEMBER").arg(self.keys.queues()).arg(name.as_str())).await
+    }
+
     /// Every queue that was ever submitted to or served.
     pub async fn queues(&self) -> Result<Vec<QueueName>> {
         let names: Vec<String> = self.command(redis::cmd("SMEMBERS").arg(self.keys.queues())).await?;
@@ -124,6 +130,12 @@ impl Partition {
             self.store.pipeline(&pipeline).await?;
         let oldest = self.oldest(Micros::of_time(now)).await?;
         Ok(self.assemble(&meta, &stats, [c0, c1, c2, c3, c4], [p0, p1, p2, p3], oldest))
+    }
+
+    /// Tasks that are scheduled for that moment at the latest.
+    pub async fn due(&self, until: Micros) -> Result<u64> {
+        let mut command = redis::cmd("ZCOUNT");
+        self.store.command(command.arg(self.keys.scheduled()).arg("-inf").arg(until.0)).await
     }
 
     /// The first task of each priority that has any.

@@ -1,0 +1,304 @@
+//! Queues: what they hold, their limits, pausing, purging, their dead letters.
+
+use std::collections::BTreeMap;
+
+use axum::{Json as Send, extract::State};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use windlass_shared::{
+    model::{
+        Micros, QueueName, State as TaskState,
+        time::{micros, parse_duration},
+    },
+    store::{MOST_PARTITIONS, Queue, QueueSettings, inspect::QueueView},
+};
+
+use crate::{
+    commands::operate,
+    serve::{
+        app::App,
+        auth::Caller,
+        cursor::Page,
+        extract::{Json, Limit, Path, Query},
+        problem::{Answer, Problem},
+    },
+};
+
+pub(super) fn looking() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(failures))
+}
+
+pub(super) fn acting() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(change))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(purge))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct List {
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// List queues
+#[utoipa::path(get, path = "/v1/queues", tag = "queues", params(List), responses((status = 200, body = Page<QueueView>)))]
+async fn list(State(app): State<App>, Query(list): Query<List>) -> Answer<Send<Page<QueueView>>> {
+    let look = app.fleet.look().await?;
+    Ok(Send(Page::of(look.queues.iter().cloned(), list.cursor.as_deref(), list.limit.0)?))
+}
+
+/// A queue
+#[utoipa::path(get, path = "/v1/queues/{queue}", tag = "queues", params(("queue" = QueueName, Path)), responses((status = 200, body = QueueView)))]
+async fn one(State(app): State<App>, Path(queue): Path<QueueName>) -> Answer<Send<QueueView>> {
+    Ok(Send(app.known_queue(&queue).await?.view().await?))
+}
+
+/// What to change; null goes back to the default.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Change {
+    /// Tasks that may wait; more are refused.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    max_length: Option<Option<u64>>,
+    /// Tasks that may run at once, in the whole fleet.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    concurrency: Option<Option<u64>>,
+    /// Tasks with the same concurrency key that may run at once.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    key_concurrency: Option<Option<u64>>,
+    /// How long finished tasks are kept, such as `24h`.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,4}[smhd]$")]
+    retention: Option<Option<String>>,
+    /// How long failed tasks are kept.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,4}[smhd]$")]
+    dead_retention: Option<Option<String>>,
+    /// Entries that the event log keeps, about.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    events: Option<Option<u64>>,
+    /// Into how many it is divided; only while it is empty.
+    #[schema(minimum = 1, maximum = 256)]
+    partitions: Option<u16>,
+}
+
+/// What is there is given, also null.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl Change {
+    fn settings(&self) -> Answer<QueueSettings> {
+        let number = |name: &str, given: Option<Option<u64>>| -> Answer<Option<Option<u64>>> {
+            match given {
+                Some(Some(0)) => {
+                    Err(Problem::invalid(format!("{name}: use a number above zero, or null for the default")))
+                }
+                other => Ok(other),
+            }
+        };
+        let time = |name: &str, given: &Option<Option<String>>| -> Answer<Option<Option<u64>>> {
+            match given {
+                None => Ok(None),
+                Some(None) => Ok(Some(None)),
+                Some(Some(text)) => {
+                    let duration =
+                        parse_duration(text).map_err(|why| Problem::invalid(format!("{name}: {why}")))?;
+                    Ok(Some(Some(u64::try_from(micros(duration)).unwrap_or(u64::MAX))))
+                }
+            }
+        };
+        if self.partitions.is_some_and(|count| count == 0 || count > MOST_PARTITIONS) {
+            return Err(Problem::invalid(format!("partitions: use 1 to {MOST_PARTITIONS}")));
+        }
+        Ok(QueueSettings {
+            paused: None,
+            max_length: number("max_length", self.max_length)?,
+            concurrency: number("concurrency", self.concurrency)?,
+            key_concurrency: number("key_concurrency", self.key_concurrency)?,
+            retention: time("retention", &self.retention)?,
+            dead_retention: time("dead_retention", &self.dead_retention)?,
+            events: number("events", self.events)?,
+        })
+    }
+}
+
+/// Change the limits of a queue; it is made if it is not there
+#[utoipa::path(patch, path = "/v1/queues/{queue}", tag = "queues", params(("queue" = QueueName, Path)), request_body = Change, responses((status = 200, body = QueueView)))]
+async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<QueueName>,
+    Json(change): Json<Change>,
+) -> Answer<Send<QueueView>> {
+    let settings = change.settings()?;
+    let with = [("settings", format!("{change:?}"))];
+    app.act(&caller, "queues set", vec![name.to_string()], &with, async {
+        app.store.register_queue(&name).await?;
+        let mut queue = app.store.queue(&name).await?;
+        match change.partitions {
+            Some(count) => queue = queue.divide(count, &settings).await?,
+            None => queue.configure(&settings).await?,
+        }
+        Ok(Send(queue.view().await?))
+    })
+    .await
+}
+
+/// Stop claims from a queue; submitting to it goes on
+#[utoipa::path(post, path = "/v1/queues/{queue}/pause", tag = "queues", params(("queue" = QueueName, Path)), responses((status = 200, body = QueueView)))]
+async fn pause(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<QueueName>,
+) -> Answer<Send<QueueView>> {
+    set_paused(&app, &caller, &name, true).await.map(Send)
+}
+
+/// Let a paused queue go on
+#[utoipa::path(post, path = "/v1/queues/{queue}/resume", tag = "queues", params(("queue" = QueueName, Path)), responses((status = 200, body = QueueView)))]
+async fn resume(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<QueueName>,
+) -> Answer<Send<QueueView>> {
+    set_paused(&app, &caller, &name, false).await.map(Send)
+}
+
+/// Pauses a queue, or lets it go on.
+pub(crate) async fn set_paused(
+    app: &App,
+    caller: &Caller,
+    name: &QueueName,
+    paused: bool,
+) -> Answer<QueueView> {
+    let queue = app.known_queue(name).await?;
+    let settings = QueueSettings { paused: Some(paused), ..QueueSettings::default() };
+    let action = if paused { "pause" } else { "resume" };
+    app.act(caller, action, vec![name.to_string()], &[], async {
+        queue.configure(&settings).await?;
+        Ok(queue.view().await?)
+    })
+    .await
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Purge {
+    state: TaskState,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Purged {
+    purged: u64,
+}
+
+/// Delete all tasks of a queue that are in a state, with their records
+#[utoipa::path(post, path = "/v1/queues/{queue}/purge", tag = "queues", params(("queue" = QueueName, Path)), request_body = Purge, responses((status = 200, body = Purged)))]
+async fn purge(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<QueueName>,
+    Json(Purge { state }): Json<Purge>,
+) -> Answer<Send<Purged>> {
+    purge_state(&app, &caller, &name, state).await.map(|purged| Send(Purged { purged }))
+}
+
+/// Deletes all tasks of a queue that are in a state.
+pub(crate) async fn purge_state(
+    app: &App,
+    caller: &Caller,
+    name: &QueueName,
+    state: TaskState,
+) -> Answer<u64> {
+    if state == TaskState::Running {
+        return Err(Problem::invalid("running tasks cannot be purged; cancel them first"));
+    }
+    app.known_queue(name).await?;
+    let with = [("state", state.to_string())];
+    let work = async { Ok(operate::purge_tasks(&app.store, name, state).await?) };
+    app.act(caller, "purge", vec![name.to_string()], &with, work).await
+}
+
+/// Failed tasks of one type with one class of error.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Group {
+    pub(crate) class: String,
+    #[serde(rename = "type")]
+    pub(crate) task_type: String,
+    pub(crate) count: u64,
+    /// The one that failed last.
+    pub(crate) sample: String,
+    /// Its message.
+    pub(crate) message: String,
+    #[schema(required)]
+    pub(crate) last_finished_at: Option<Micros>,
+}
+
+/// A dead letter in groups.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Failures {
+    /// The largest first.
+    pub(crate) items: Vec<Group>,
+    /// Tasks that were looked at: the newest ones.
+    pub(crate) counted: u64,
+    /// Tasks that are there.
+    pub(crate) total: u64,
+}
+
+/// The dead letter in groups, by class of error and type
+#[utoipa::path(get, path = "/v1/queues/{queue}/failures", tag = "queues", params(("queue" = QueueName, Path)), responses((status = 200, body = Failures)))]
+async fn failures(State(app): State<App>, Path(name): Path<QueueName>) -> Answer<Send<Failures>> {
+    let queue = app.known_queue(&name).await?;
+    Ok(Send(grouped(&queue).await?))
+}
+
+/// Tasks that are looked at, and in one round trip.
+const MOST_GROUPED: u64 = 2000;
+const PAGE: usize = 500;
+
+/// Looks at the newest of a dead letter.
+pub(crate) async fn grouped(queue: &Queue) -> Answer<Failures> {
+    let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
+    let (mut counted, mut cursor) = (0, None::<String>);
+    loop {
+        let page = queue.list(TaskState::Failed, PAGE, cursor.as_deref()).await?;
+        counted += page.tasks.len() as u64;
+        for task in page.tasks {
+            let (class, message) = task
+                .error
+                .as_ref()
+                .map_or(("unknown".into(), String::new()), |e| (e.class.clone(), e.message.clone()));
+            let group = groups.entry((class.clone(), task.task_type.clone())).or_insert_with(|| Group {
+                class,
+                task_type: task.task_type.clone(),
+                count: 0,
+                sample: task.reference.to_string(),
+                message,
+                last_finished_at: task.finished_at,
+            });
+            group.count += 1;
+        }
+        cursor = page.cursor.filter(|_| counted < MOST_GROUPED);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let mut items: Vec<Group> = groups.into_values().collect();
+    items.sort_by_key(|group| std::cmp::Reverse(group.count));
+    Ok(Failures { items, counted, total: queue.view().await?.failed.max(counted) })
+}

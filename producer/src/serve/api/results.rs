@@ -1,0 +1,249 @@
+//! Results: finished tasks in order of finishing, as JSON Lines that go on for as long as somebody reads them.
+
+use std::collections::HashSet;
+
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use windlass_shared::{
+    model::{BatchName, QueueName, State as TaskState, TaskRecord, TaskRef, TaskView},
+    store::{Partition, inspect::FinishedLog},
+};
+
+use crate::{
+    commands::keys,
+    serve::{
+        app::App,
+        cursor,
+        extract::{Path, Query},
+        problem::{Answer, Problem},
+    },
+    steps::{Pause, patiently},
+};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(of_batch)).routes(routes!(of_queue))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Params {
+    /// Only those in this state.
+    state: Option<Final>,
+    /// Go on until the batch is over; of a queue, until the client leaves.
+    #[serde(default)]
+    follow: bool,
+    /// `cursor` of the last line that was read, to go on after it.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Final {
+    Completed,
+    Failed,
+    Cancelled,
+    Expired,
+}
+
+impl Final {
+    fn state(self) -> TaskState {
+        match self {
+            Self::Completed => TaskState::Completed,
+            Self::Failed => TaskState::Failed,
+            Self::Cancelled => TaskState::Cancelled,
+            Self::Expired => TaskState::Expired,
+        }
+    }
+}
+
+/// A line: a task, and from where to go on.
+#[derive(Serialize, ToSchema)]
+struct Line<'a> {
+    #[serde(flatten)]
+    task: TaskView,
+    /// Of the last line of a round trip; null in those before it.
+    #[schema(required)]
+    cursor: Option<&'a str>,
+}
+
+/// Finished tasks of a batch, in order of finishing
+#[utoipa::path(get, path = "/v1/batches/{batch}/results", tag = "batches", params(("batch" = BatchName, Path), Params), responses((status = 200, body = Line, content_type = "application/x-ndjson")))]
+async fn of_batch(
+    State(app): State<App>,
+    Path(batch): Path<BatchName>,
+    Query(params): Query<Params>,
+) -> Answer<Response> {
+    if app.store.batch_queues(&batch).await?.is_empty() {
+        return Err(Problem::not_found(format!("no batch {batch}")));
+    }
+    Reader::open(app, Whose::Batch(batch), params).map(Reader::response)
+}
+
+/// Finished tasks of a queue, in order of finishing
+#[utoipa::path(get, path = "/v1/queues/{queue}/results", tag = "queues", params(("queue" = QueueName, Path), Params), responses((status = 200, body = Line, content_type = "application/x-ndjson")))]
+async fn of_queue(
+    State(app): State<App>,
+    Path(queue): Path<QueueName>,
+    Query(params): Query<Params>,
+) -> Answer<Response> {
+    app.known_queue(&queue).await?;
+    Reader::open(app, Whose::Queue(queue), params).map(Reader::response)
+}
+
+enum Whose {
+    Batch(BatchName),
+    Queue(QueueName),
+}
+
+/// How far the log of each partition was read, by its name and number.
+type Places = Vec<(QueueName, u16, String)>;
+
+struct Reader {
+    app: App,
+    whose: Whose,
+    state: Option<TaskState>,
+    follow: bool,
+    places: Places,
+    /// Tasks that were retried stand in the log more than once; they alone are remembered.
+    told: HashSet<TaskRef>,
+}
+
+/// Tasks read in one round trip.
+const PAGE: usize = 200;
+
+impl Reader {
+    fn open(app: App, whose: Whose, params: Params) -> Answer<Self> {
+        let places = cursor::decode(params.cursor.as_deref())?.unwrap_or_default();
+        let state = params.state.map(Final::state);
+        Ok(Self { app, whose, state, follow: params.follow, places, told: HashSet::new() })
+    }
+
+    fn response(self) -> Response {
+        let (lines, read) = mpsc::channel::<Bytes>(4);
+        tokio::spawn(self.run(lines));
+        let stream = stream::unfold(read, |mut read| async move {
+            read.recv().await.map(|line| (Ok::<_, std::convert::Infallible>(line), read))
+        });
+        ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(stream)).into_response()
+    }
+
+    /// Until all is told, or nobody reads any more. A Redis that stays away ends the stream, and the client goes on later from the
+    /// last cursor.
+    async fn run(mut self, lines: mpsc::Sender<Bytes>) {
+        let mut pause = Pause::new();
+        loop {
+            // Asked before reading: what finishes afterwards is not missed.
+            let Ok(over) = self.is_over().await else { return };
+            match self.round(&lines).await {
+                Ok(Some(true)) => pause.reset(),
+                Ok(Some(false)) => {}
+                Ok(None) => return,
+                Err(problem) => {
+                    tracing::warn!(detail = problem.detail(), "a stream of results ended early");
+                    return;
+                }
+            }
+            if over {
+                return;
+            }
+            tokio::select! {
+                () = pause.wait() => {}
+                () = lines.closed() => return,
+                () = self.app.leaving.cancelled() => return,
+            }
+        }
+    }
+
+    async fn is_over(&self) -> Answer<bool> {
+        match &self.whose {
+            _ if !self.follow => Ok(true),
+            Whose::Queue(_) => Ok(false),
+            Whose::Batch(batch) => {
+                let counts = patiently(|| self.app.store.batch(batch)).await?;
+                Ok(counts.is_none_or(|counts| counts.finished() >= counts.total))
+            }
+        }
+    }
+
+    /// Reads each log to its present end: whether there was anything; none if nobody reads.
+    async fn round(&mut self, lines: &mpsc::Sender<Bytes>) -> Answer<Option<bool>> {
+        let (log, queues) = match &self.whose {
+            Whose::Queue(queue) => (FinishedLog::Queue, vec![queue.clone()]),
+            Whose::Batch(batch) => {
+                let queues = patiently(|| self.app.store.batch_queues(batch)).await?;
+                (FinishedLog::Batch(batch.clone()), queues)
+            }
+        };
+        let mut any = false;
+        for name in queues {
+            let queue = patiently(|| self.app.store.queue(&name)).await?;
+            for partition in queue.partitions() {
+                loop {
+                    let place = self.place(partition);
+                    let before = self.places[place].2.clone();
+                    let read = patiently(|| partition.finished(&log, &before)).await?;
+                    if read.cursor == before {
+                        break;
+                    }
+                    any = true;
+                    self.places[place].2 = read.cursor;
+                    if !self.tell(&read.tasks, lines).await? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        Ok(Some(any))
+    }
+
+    /// The index of a partition's place, which is the beginning if it is new.
+    fn place(&mut self, partition: &Partition) -> usize {
+        let is = |(queue, index, _): &(QueueName, u16, String)| {
+            queue == partition.name() && *index == partition.index()
+        };
+        self.places.iter().position(is).unwrap_or_else(|| {
+            self.places.push((partition.name().clone(), partition.index(), "0".into()));
+            self.places.len() - 1
+        })
+    }
+
+    /// Writes the lines of what was read. False if nobody reads.
+    async fn tell(&mut self, references: &[TaskRef], lines: &mpsc::Sender<Bytes>) -> Answer<bool> {
+        let place = cursor::encode(&self.places);
+        let pages = references.len().div_ceil(PAGE);
+        for (number, page) in references.chunks(PAGE).enumerate() {
+            let found = patiently(|| self.app.store.tasks(page)).await?;
+            let mut wanted: Vec<TaskRecord> =
+                found.into_iter().flatten().filter(|task| self.wanted(task)).collect();
+            keys::fetch(&self.app.store, wanted.iter_mut()).await;
+            let mut text = Vec::new();
+            for (index, task) in wanted.iter().enumerate() {
+                let last = number + 1 == pages && index + 1 == wanted.len();
+                let line = Line { task: task.view(), cursor: last.then_some(place.as_str()) };
+                if serde_json::to_writer(&mut text, &line).is_ok() {
+                    text.push(b'\n');
+                }
+            }
+            if !text.is_empty() && lines.send(text.into()).await.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn wanted(&mut self, task: &TaskRecord) -> bool {
+        let state = task.state.filter(|state| state.is_final());
+        let matches = state.is_some() && self.state.is_none_or(|wanted| Some(wanted) == state);
+        matches && (task.requeues == 0 || self.told.insert(task.reference.clone()))
+    }
+}

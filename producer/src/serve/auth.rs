@@ -1,0 +1,133 @@
+//! Who asks, and what they may: bearer tokens with roles.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, header},
+    middleware::Next,
+    response::Response,
+};
+use windlass_shared::config::{Config, Role, TokenSpec, read_tokens_file};
+
+use super::{
+    app::App,
+    problem::{Kind, Problem},
+};
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The name of their token.
+    pub(crate) name: Arc<str>,
+    roles: Arc<[Role]>,
+}
+
+impl Caller {
+    pub(crate) fn may(&self, role: Role) -> bool {
+        self.roles.contains(&role) || (role == Role::Read && self.roles.contains(&Role::Operate))
+    }
+}
+
+/// How often the file of tokens is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The tokens that are known.
+pub(crate) struct Guard {
+    /// Nobody is asked for a token.
+    anonymous: bool,
+    configured: Vec<TokenSpec>,
+    file: Option<PathBuf>,
+    of_file: RwLock<Vec<TokenSpec>>,
+}
+
+impl Guard {
+    pub(super) fn new(config: &Config, anonymous: bool) -> Result<Self, crate::exit::Failure> {
+        let (configured, file) = (config.tokens.clone(), config.serve.tokens_file.clone());
+        let of_file = file.as_deref().map(read_tokens_file).transpose()?.unwrap_or_default();
+        Ok(Self { anonymous, configured, file, of_file: RwLock::new(of_file) })
+    }
+
+    /// Nobody could ever come in.
+    pub(super) fn is_closed(&self) -> bool {
+        !self.anonymous && self.configured.is_empty() && self.file.is_none()
+    }
+
+    /// Whether anybody may do anything.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.anonymous
+    }
+
+    /// The owner of a token. Every known token is compared, whole, so that the time tells nothing.
+    pub(crate) fn caller(&self, token: Option<&str>) -> Option<Caller> {
+        if self.anonymous {
+            return Some(Caller { name: "anonymous".into(), roles: Role::ALL.into() });
+        }
+        let token = token?;
+        let of_file = self.of_file.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found = None;
+        for known in self.configured.iter().chain(of_file.iter()) {
+            if known.hash.is_of(token) && found.is_none() {
+                found =
+                    Some(Caller { name: known.name.as_str().into(), roles: known.roles.as_slice().into() });
+            }
+        }
+        found
+    }
+
+    /// Reads the file of tokens again whenever it changes. One that cannot be read changes nothing.
+    pub(super) async fn follow(self: Arc<Self>) {
+        let Some(path) = self.file.clone() else { return };
+        let stamp = || -> Option<(SystemTime, u64)> {
+            let metadata = std::fs::metadata(&path).ok()?;
+            Some((metadata.modified().ok()?, metadata.len()))
+        };
+        let mut seen = stamp();
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = stamp();
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            match read_tokens_file(&path) {
+                Ok(tokens) => {
+                    tracing::info!(tokens = tokens.len(), "the file of tokens was read again");
+                    *self.of_file.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+                }
+                Err(why) => {
+                    tracing::error!(%why, "the file of tokens cannot be read: the tokens stay as they are")
+                }
+            }
+        }
+    }
+}
+
+/// The token of a request.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Lets a request through whose caller has the role.
+pub(super) async fn need(
+    State((app, role)): State<(App, Role)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let Some(caller) = app.guard.caller(bearer(request.headers())) else {
+        let detail = "send `Authorization: Bearer TOKEN`; `windlass tokens generate NAME` makes one";
+        return Err(Problem::new(Kind::Unauthorized, detail));
+    };
+    if !caller.may(role) {
+        let detail = format!("token {:?} lacks the role {}", caller.name, role.as_str());
+        return Err(Problem::new(Kind::Forbidden, detail));
+    }
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}

@@ -1,0 +1,125 @@
+//! What a request holds, read strictly: what cannot be read is a problem that says so.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{
+        FromRequest, FromRequestParts, Request,
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+    },
+    http::request::Parts,
+};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use windlass_shared::model::time::parse_duration;
+
+use super::problem::{Kind, Problem};
+
+/// A JSON body.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        axum::Json::from_request(request, state).await.map(|axum::Json(value)| Self(value)).map_err(json)
+    }
+}
+
+fn json(rejection: JsonRejection) -> Problem {
+    let told = rejection.body_text();
+    let why = std::error::Error::source(&rejection).map_or(told.clone(), ToString::to_string);
+    match rejection {
+        JsonRejection::JsonSyntaxError(_) => Problem::malformed(format!("the body is not JSON: {why}")),
+        JsonRejection::JsonDataError(_) => Problem::invalid(why),
+        JsonRejection::MissingJsonContentType(_) => {
+            Problem::new(Kind::UnsupportedMediaType, "send JSON, with `Content-Type: application/json`")
+        }
+        other if other.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(Kind::TooLarge, "the body is larger than setting serve.max_body allows")
+        }
+        other => Problem::malformed(other.body_text()),
+    }
+}
+
+/// The query of the URL.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = axum::extract::Query::from_request_parts(parts, state).await;
+        read.map(|axum::extract::Query(value)| Self(value))
+            .map_err(|error: QueryRejection| Problem::malformed(source(&error)))
+    }
+}
+
+/// The parts of the URL's path.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = axum::extract::Path::from_request_parts(parts, state).await;
+        read.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|error: PathRejection| Problem::malformed(source(&error)))
+    }
+}
+
+/// The innermost reason; the outer ones only name our functions.
+fn source(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(next) = inner.source() {
+        inner = next;
+    }
+    inner.to_string()
+}
+
+/// A duration as people write it, of at most a minute: how long an answer may wait.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wait(Duration);
+
+/// Longer waits are asked for again: proxies in between end them anyway.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+impl Wait {
+    pub(super) fn deadline(self) -> tokio::time::Instant {
+        tokio::time::Instant::now() + self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wait = parse_duration(&text).map_err(|why| serde::de::Error::custom(format!("wait: {why}")))?;
+        if wait > LONGEST_WAIT {
+            return Err(serde::de::Error::custom("wait: at most 60s; ask again for more"));
+        }
+        Ok(Self(wait))
+    }
+}
+
+/// How many entries a page may have, and how many it has unless asked otherwise.
+pub(super) const MOST: usize = 1000;
+const USUAL: usize = 100;
+
+/// The size of a page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit(pub(super) usize);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(USUAL)
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.parse() {
+            Ok(number @ 1..=MOST) => Ok(Self(number)),
+            _ => Err(serde::de::Error::custom(format!("limit: {text:?} is not a number from 1 to {MOST}"))),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The fleet as it was a moment ago: read once for all who ask, however many look.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::try_join_all;
+use tokio::sync::Mutex;
+use windlass_shared::{
+    model::{Micros, QueueName},
+    store::{
+        Result, Store,
+        inspect::{NodeView, QueueView},
+    },
+};
+
+/// For how long a look counts as one at the present.
+const FRESH: Duration = Duration::from_millis(900);
+
+/// What is looked at together.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// Redis's clock.
+    pub(crate) at: Micros,
+    pub(crate) queues: Vec<QueueView>,
+    pub(crate) nodes: Vec<NodeView>,
+}
+
+/// Looks at the fleet, at most about once a second.
+pub(crate) struct Fleet {
+    store: Store,
+    last: Mutex<Option<(Instant, Arc<Look>)>>,
+}
+
+impl Fleet {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, last: Mutex::new(None) }
+    }
+
+    /// The last look, or a new one. Who asks meanwhile waits for the same one.
+    pub(crate) async fn look(&self) -> Result<Arc<Look>> {
+        let mut last = self.last.lock().await;
+        if let Some((_, look)) = last.as_ref().filter(|(when, _)| when.elapsed() < FRESH) {
+            return Ok(Arc::clone(look));
+        }
+        let look = Arc::new(look(&self.store).await?);
+        *last = Some((Instant::now(), Arc::clone(&look)));
+        Ok(look)
+    }
+}
+
+async fn look(store: &Store) -> Result<Look> {
+    let names = store.queues().await?;
+    let queues = try_join_all(names.iter().map(|name| view(store, name))).await?;
+    let (nodes, at) = store.nodes().await?;
+    Ok(Look { at, queues, nodes: nodes.iter().map(|node| node.view(at)).collect() })
+}
+
+async fn view(store: &Store, name: &QueueName) -> Result<QueueView> {
+    store.queue(name).await?.view().await
+}
+
+impl Look {
+    pub(crate) fn queue(&self, name: &QueueName) -> Option<&QueueView> {
+        self.queues.iter().find(|queue| queue.queue == *name)
+    }
+
+    /// Nodes by state.
+    pub(crate) fn nodes_by_state(&self) -> BTreeMap<&str, u64> {
+        let mut states: BTreeMap<&str, u64> =
+            ["starting", "active", "quiet", "draining", "lost"].map(|state| (state, 0)).into();
+        for node in &self.nodes {
+            *states.entry(node.state.as_str()).or_default() += 1;
+        }
+        states
+    }
+
+    /// Live nodes, and of them those that serve one of the queues.
+    pub(crate) fn live(&self) -> impl Iterator<Item = &NodeView> {
+        self.nodes.iter().filter(|node| node.state != "lost")
+    }
+
+    /// Slots of live nodes, and how many of them are used.
+    pub(crate) fn slots(&self) -> (u64, u64) {
+        self.live().fold((0, 0), |(slots, used), node| {
+            (slots + u64::from(node.slots), used + u64::from(node.running_count))
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! `serve`: the HTTP API, the metrics of the fleet, and the web page.
+//!
+//! Any number of these may run: nothing is kept here that another one needs. The state is Redis's.
+
+pub(crate) mod api;
+pub(crate) mod app;
+pub(crate) mod auth;
+mod check;
+pub(crate) mod cursor;
+mod extract;
+pub(crate) mod fleet;
+mod idempotency;
+mod openapi;
+pub(crate) mod problem;
+mod router;
+mod tls;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum_server::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::{app::App, auth::Guard};
+use crate::{
+    cli,
+    context::Context,
+    exit::{Done, Failure},
+    output::{self, say},
+};
+
+pub(crate) use self::router::document;
+
+/// `windlass serve`.
+pub(crate) async fn run(context: Context, args: cli::Serve) -> Done {
+    if args.check {
+        return check::run(&context).await;
+    }
+    let listen = context.config.serve.listen;
+    let guard = Arc::new(Guard::new(&context.config, args.anonymous)?);
+    admit(&guard, listen)?;
+    let tls = tls::load(&context.config.serve).await?;
+    let listener = bind(listen)?;
+    let address = listener.local_addr()?;
+    begin_log(&context)?;
+    let store = context.store_patiently().await?;
+    let app = App::new(context, store, Arc::clone(&guard));
+    tokio::spawn(guard.follow());
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    // On stdout, so that a script can take it.
+    output::line(&format!("{scheme}://{address}"))?;
+    output::flush()?;
+    say!("windlass: serving the API and the page at {scheme}://{address}, until Ctrl-C");
+    serve(app, listener, tls).await
+}
+
+/// Who may come in is decided before anything listens.
+fn admit(guard: &Guard, listen: SocketAddr) -> Done {
+    if guard.is_closed() {
+        return Err(Failure::Usage(
+            "nobody could use the API: make a token with `windlass tokens generate NAME` and put what it prints into the configuration, or say --anonymous (on a loopback address)".into(),
+        ));
+    }
+    if guard.is_anonymous() && !listen.ip().is_loopback() {
+        return Err(Failure::Usage(format!(
+            "--anonymous lets anybody do anything, so only on a loopback address such as 127.0.0.1:8642, and not on {listen}"
+        )));
+    }
+    Ok(())
+}
+
+fn bind(listen: SocketAddr) -> Done<TcpListener> {
+    let bound = TcpListener::bind(listen).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    bound.map_err(|error| {
+        Failure::Usage(format!("{listen} cannot be had: {error} (--listen, setting serve.listen)"))
+    })
+}
+
+fn begin_log(context: &Context) -> Done {
+    let log = &context.config.log;
+    windlass_shared::logging::init(&log.level, log.format).map_err(Failure::Usage)
+}
+
+async fn serve(app: App, listener: TcpListener, tls: Option<tls::Config>) -> Done {
+    let handle = Handle::new();
+    tokio::spawn(leave(app.clone(), handle.clone()));
+    let service = router::build(app).into_make_service();
+    match tls {
+        Some(tls) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await?,
+        None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await?,
+    }
+    Ok(())
+}
+
+/// At a signal: takes no more, ends streams and waits, lets the others finish. At the second: ends them all.
+async fn leave(app: App, handle: Handle<SocketAddr>) {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    let mut told = async || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    told().await;
+    tracing::info!("leaving: requests that run may finish");
+    app.leaving.cancel();
+    let patience: Duration = app.context.config.serve.drain_timeout;
+    handle.graceful_shutdown(Some(patience));
+    told().await;
+    handle.shutdown();
+}

@@ -1,0 +1,141 @@
+//! Which path leads where, and what every request goes through.
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::{Value, json};
+use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use windlass_shared::config::Role;
+
+use super::{
+    api,
+    app::App,
+    auth, idempotency, openapi,
+    problem::{Kind, Problem},
+};
+
+/// The API's routes for a role, each of which asks for it.
+fn guarded(app: &App, routes: OpenApiRouter<App>, role: Role) -> (Router<App>, OpenApi) {
+    let (router, mut document) = routes.split_for_parts();
+    openapi::needs(&mut document, role);
+    let router = if role == Role::Operate {
+        router.route_layer(from_fn_with_state(app.clone(), idempotency::once))
+    } else {
+        router
+    };
+    (router.route_layer(from_fn_with_state((app.clone(), role), auth::need)), document)
+}
+
+/// The document, without a server.
+pub(crate) fn document() -> OpenApi {
+    let routes = api::routes();
+    let mut whole = OpenApi::default();
+    for (routes, role) in
+        [(routes.submit, Role::Submit), (routes.read, Role::Read), (routes.operate, Role::Operate)]
+    {
+        let mut document = routes.into_openapi();
+        openapi::needs(&mut document, role);
+        whole.merge(document);
+    }
+    openapi::finish(&mut whole);
+    whole
+}
+
+/// The whole server.
+pub(super) fn build(app: App) -> Router {
+    let routes = api::routes();
+    let mut router = Router::new();
+    for (routes, role) in
+        [(routes.submit, Role::Submit), (routes.read, Role::Read), (routes.operate, Role::Operate)]
+    {
+        router = router.merge(guarded(&app, routes, role).0);
+    }
+    let document = serde_json::to_value(document()).unwrap_or_default();
+    let room = std::sync::Arc::new(tokio::sync::Semaphore::new(app.context.config.serve.max_requests));
+    let api = router
+        .layer(DefaultBodyLimit::max(app.context.config.serve.max_body))
+        .layer(from_fn_with_state(room, within_room));
+    Router::new()
+        .merge(api)
+        .route("/livez", get(async || Json(json!({ "ok": true }))))
+        .route("/readyz", get(readyz))
+        .route("/openapi.json", get(async || Json(document)))
+        .fallback(async || Problem::not_found("no such path: /openapi.json lists those of the API"))
+        .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed, "see the header Allow"))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(cors(&app.context.config.serve.cors_origins))
+        .layer(middleware::from_fn(named))
+        .with_state(app)
+}
+
+/// 503 while Redis does not answer, or the server is about to leave.
+async fn readyz(State(app): State<App>) -> (StatusCode, Json<Value>) {
+    let redis = tokio::time::timeout(std::time::Duration::from_secs(2), app.store.now()).await;
+    let (redis, leaving) = (matches!(redis, Ok(Ok(_))), app.leaving.is_cancelled());
+    let code = if redis && !leaving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(json!({ "ok": code == StatusCode::OK, "redis": redis, "leaving": leaving })))
+}
+
+/// No more than so many requests at once: what comes above is told at once, and does not wait in a queue that nobody sees.
+async fn within_room(
+    State(room): State<std::sync::Arc<tokio::sync::Semaphore>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let Ok(_place) = room.try_acquire() else {
+        return Err(Problem::new(
+            Kind::TooMany,
+            "too many requests at once (setting serve.max_requests); come again",
+        ));
+    };
+    Ok(next.run(request).await)
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Gives each request an id, that of the client if it has a sound one, and tells it in the answer.
+async fn named(request: Request, next: Next) -> Response {
+    let sound = |id: &&HeaderValue| id.len() <= 128 && id.to_str().is_ok();
+    let given = request.headers().get(REQUEST_ID).filter(sound).cloned();
+    let made = || HeaderValue::from_str(&uuid::Uuid::now_v7().to_string()).ok();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let start = std::time::Instant::now();
+    let mut response = next.run(request).await;
+    if let Some(id) = given.or_else(made) {
+        tracing::debug!(%method, path, status = response.status().as_u16(), elapsed = ?start.elapsed(), request_id = ?id, "answered");
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    Problem::new(Kind::Internal, "a bug of ours; the server's log has more").into_response()
+}
+
+/// Nothing is allowed to pages of other origins unless they are configured; those bring a token, never a cookie.
+fn cors(origins: &[String]) -> CorsLayer {
+    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    if origins.is_empty() {
+        return CorsLayer::new();
+    }
+    let headers = [
+        header::AUTHORIZATION,
+        header::CONTENT_TYPE,
+        HeaderName::from_static("idempotency-key"),
+        HeaderName::from_static("last-event-id"),
+    ];
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(headers)
+        .expose_headers([REQUEST_ID, header::LOCATION, header::RETRY_AFTER])
+}

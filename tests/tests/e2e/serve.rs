@@ -1,0 +1,7 @@
+//! `windlass serve`: the API, through the real program, over real HTTP.
+
+mod access;
+mod bulk;
+mod scale;
+mod streams;
+mod tasks;

@@ -1,0 +1,115 @@
+//! Who may do what: tokens, roles, rotation, TLS.
+
+use serde_json::json;
+use windlass_tests::{api::Api, fleet::Fleet, process::eventually};
+
+use crate::look::secs;
+
+/// Makes a token in the fleet's file of tokens.
+fn token(fleet: &Fleet, name: &str, roles: &str) -> String {
+    let made =
+        fleet.windlass(&["tokens", "generate", name, "--roles", roles, "--append", "tokens.toml"]).ok();
+    made.stdout.trim().to_owned()
+}
+
+fn with_tokens(fleet: &Fleet) -> Api {
+    fleet.file("windlass.toml", "[serve]\ntokens_file = \"tokens.toml\"\n");
+    Api::start(fleet, &["--config", &fleet.configuration().display().to_string()])
+}
+
+#[test]
+fn each_role_opens_its_own_doors() {
+    let fleet = Fleet::without_workers();
+    let (submit, read, operate) =
+        (token(&fleet, "ci", "submit"), token(&fleet, "eye", "read"), token(&fleet, "ann", "operate"));
+    let mut api = with_tokens(&fleet);
+    let task = json!({ "type": "noop" });
+    let looks = "/v1/queues";
+    let acts = "/v1/queues/default/pause";
+    let mut doors = |token: Option<&str>| {
+        api.token = token.map(str::to_owned);
+        [api.post("/v1/tasks", &task).status, api.get(looks).status, api.post(acts, &json!({})).status]
+    };
+    assert_eq!(doors(Some(&submit)), [201, 403, 403]);
+    assert_eq!(doors(Some(&read)), [403, 200, 403]);
+    assert_eq!(doors(Some(&operate)), [403, 200, 200]);
+    assert_eq!(doors(Some("wlt_wrong")), [401, 401, 401]);
+    assert_eq!(doors(None), [401, 401, 401]);
+    let refused = api.get(looks);
+    assert_eq!(
+        (refused.problem().as_str(), refused.header("www-authenticate")),
+        ("unauthorized", Some("Bearer"))
+    );
+    for open in ["/livez", "/readyz", "/openapi.json"] {
+        api.get(open).expect(200);
+    }
+    let hashes = std::fs::read_to_string(fleet.dir().join("tokens.toml")).unwrap();
+    assert!(!hashes.contains(&submit[4..]), "only hashes are kept");
+    let listed =
+        fleet.windlass_with_config("[serve]\ntokens_file = \"tokens.toml\"\n", &["tokens", "list"]).ok();
+    assert!(listed.stdout.contains("ann") && !listed.stdout.contains("blake3"), "{listed}");
+}
+
+#[test]
+fn tokens_change_without_a_restart() {
+    let fleet = Fleet::without_workers();
+    let old = token(&fleet, "old", "read");
+    let mut api = with_tokens(&fleet);
+    api.token = Some(old);
+    api.get("/v1/queues").expect(200);
+    std::fs::remove_file(fleet.dir().join("tokens.toml")).unwrap();
+    let new = token(&fleet, "new", "read");
+    eventually("the old token is refused", secs(20), || api.get("/v1/queues").status == 401);
+    api.token = Some(new);
+    api.get("/v1/queues").expect(200);
+    fleet.file("tokens.toml", "[tokens.broken]\n");
+    eventually("the fault is told", secs(20), || api.process.stderr().contains("cannot be read"));
+    api.get("/v1/queues").expect(200);
+}
+
+#[test]
+fn nobody_is_let_in_by_mistake() {
+    let fleet = Fleet::without_workers();
+    let closed = fleet.windlass(&["serve"]).expect_code(2);
+    assert!(closed.stderr.contains("windlass tokens generate"), "{closed}");
+    let open = fleet.windlass(&["serve", "--anonymous", "--listen", "0.0.0.0:0"]).expect_code(2);
+    assert!(open.stderr.contains("loopback"), "{open}");
+    let bad = fleet.windlass(&["tokens", "generate", "a b", "--roles", "read"]).expect_code(2);
+    assert!(bad.stderr.contains("letters, digits"), "{bad}");
+    fleet.windlass(&["tokens", "generate", "x", "--roles", "admin"]).expect_code(2);
+    token(&fleet, "ann", "read");
+    fleet
+        .windlass(&["tokens", "generate", "ann", "--roles", "read", "--append", "tokens.toml"])
+        .expect_code(4);
+}
+
+#[test]
+fn it_speaks_tls_and_other_origins_are_refused_unless_named() {
+    let fleet = Fleet::without_workers();
+    let made = windlass_tests::tls::Certificates::make(fleet.dir());
+    let config = format!(
+        "[serve]\ntls_cert = \"{}\"\ntls_key = \"{}\"\ncors_origins = [\"https://ops.example.com\"]\n",
+        made.path("server.pem"),
+        made.path("server.key")
+    );
+    let path = fleet.file("windlass.toml", &config);
+    let api = Api::start(&fleet, &["--anonymous", "--config", &path.display().to_string()]);
+    assert!(api.base.starts_with("https://"));
+    let from = |origin: &str| api.ask("GET", "/v1/queues", &[("origin", origin)], None).expect(200);
+    assert_eq!(
+        from("https://ops.example.com").header("access-control-allow-origin"),
+        Some("https://ops.example.com")
+    );
+    assert_eq!(from("https://evil.example.com").header("access-control-allow-origin"), None);
+}
+
+#[test]
+fn a_health_check_asks_the_server_itself() {
+    let fleet = Fleet::without_workers();
+    let api = Api::anonymous(&fleet);
+    let address = api.base.trim_start_matches("http://").to_owned();
+    fleet.windlass(&["serve", "--check", "--listen", &address]).ok();
+    drop(api);
+    let gone = fleet.windlass(&["serve", "--check", "--listen", &address]).expect_code(1);
+    assert!(gone.stderr.contains(&address), "{gone}");
+}

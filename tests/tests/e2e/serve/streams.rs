@@ -1,0 +1,42 @@
+//! Server-sent events.
+
+use serde_json::{Value, json};
+use windlass_tests::{api::Api, fleet::Fleet};
+
+fn transitions(text: &str) -> Vec<Value> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|json| serde_json::from_str(json).unwrap())
+        .collect()
+}
+
+fn last_id(text: &str) -> String {
+    text.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().unwrap().to_owned()
+}
+
+#[test]
+fn who_was_away_hears_what_happened_meanwhile_and_nothing_twice() {
+    let fleet = Fleet::without_workers();
+    let api = Api::anonymous(&fleet);
+    fleet.submit("noop", &json!(1), &["--id", "before"]);
+    let sse = ("accept", "text/event-stream");
+    // Nothing of the past, unless it is asked for.
+    let mut submitted = false;
+    let first = api.stream("/v1/events", &[sse], |text| {
+        if !std::mem::replace(&mut submitted, true) {
+            fleet.submit("noop", &json!(1), &["--id", "first"]);
+        }
+        text.contains("id: ")
+    });
+    let ids: Vec<Value> = transitions(&first).iter().map(|t| t["id"].clone()).collect();
+    assert_eq!(ids, ["first"]);
+    fleet.submit("noop", &json!(1), &["--id", "meanwhile", "--queue", "other"]);
+    let id = last_id(&first);
+    let second = api.stream("/v1/events", &[sse, ("last-event-id", &id)], |text| text.contains("id: "));
+    let ids: Vec<Value> = transitions(&second).iter().map(|t| t["id"].clone()).collect();
+    assert_eq!(ids, ["meanwhile"]);
+    let page = api.get("/v1/events").expect(200).json();
+    assert_eq!(page["items"].as_array().unwrap().len(), 3);
+    let only = api.get("/v1/events?queue=other&type=pending").expect(200).json();
+    assert_eq!(only["items"][0]["id"], "meanwhile");
+}
