@@ -81,6 +81,9 @@
 {{- $at := printf "pools.%s" .name -}}
 {{- include "windlass.validateToml" (dict "what" (printf "config with %s.config" $at) "text" (include "windlass.toml" (dict "root" .root "own" $pool.config))) -}}
 {{- if not $pool.queues -}}{{- fail (printf "windlass: %s serves no queue: set %s.queues." $at $at) -}}{{- end -}}
+{{- range include "windlass.queueNames" $pool | fromJsonArray -}}
+{{- if has . (list "nodes" "queues" "llm" "batch") -}}{{- fail (printf "windlass: %s.queues: the name %q is reserved; choose another." $at .) -}}{{- end -}}
+{{- end -}}
 {{- if eq (include "windlass.seconds" $pool.drainTimeout | int) 0 -}}
 {{- fail (printf "windlass: %s.drainTimeout %q is zero: each pod that leaves would hand back what it runs at once. Use at least 1s." $at $pool.drainTimeout) -}}
 {{- end -}}
@@ -90,7 +93,15 @@
 {{- fail (printf "windlass: the variable %s is set by the chart%s." .name (ternary "" (printf ": use %s.%s" $at (get $taken .name)) (eq (get $taken .name) ""))) -}}
 {{- end -}}
 {{- end -}}
-{{- include "windlass.validateFiles" (dict "at" $at "files" (concat .root.Values.secretFiles $pool.secretFiles)) -}}
+{{- $files := concat .root.Values.secretFiles $pool.secretFiles -}}
+{{- include "windlass.validateFiles" (dict "at" $at "files" $files) -}}
+{{- $mounted := list "redis-password" "redis-sentinel-password" "redis-ca.crt" "redis-tls.crt" "redis-tls.key" -}}
+{{- range $files -}}{{- $mounted = append $mounted .path -}}{{- end -}}
+{{- range regexFindAll "/run/secrets/windlass/[A-Za-z0-9._-]+" (include "windlass.toml" (dict "root" .root "own" $pool.config)) -1 -}}
+{{- if not (has (base .) $mounted) -}}
+{{- fail (printf "windlass: the configuration of %s names %s, which is not mounted, so its workers would not start. Add it to %s.secretFiles (or worker.secretFiles), or move the table that names it into the `config` of the pools that have it." $at . $at) -}}
+{{- end -}}
+{{- end -}}
 {{- include "windlass.validateScaling" . -}}
 {{- end -}}
 
