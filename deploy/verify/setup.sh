@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetches what the steps of run.sh need, once: packages of PyPI and npm, and promtool.
-#   deploy/verify/setup.sh DIR      DIR/venv, DIR/node_modules, DIR/promtool
+# Fetches what the steps of run.sh need, once: packages of PyPI and npm, and Prometheus.
+#   deploy/verify/setup.sh DIR      DIR/venv, DIR/node_modules, DIR/promtool, DIR/prometheus
 set -eu
 dir=$1
 here=$(cd "$(dirname "$0")" && pwd)
@@ -38,22 +38,22 @@ packages_of_npm() {
     made npm "$here/package-lock.json"
 }
 
-# The program alone, out of Debian's package: installing that would start a service.
-promtool_alone() {
-    [ -x "$dir/promtool" ] && return 0
-    if command -v promtool >/dev/null; then
-        ln -sf "$(command -v promtool)" "$dir/promtool"
+# The programs alone, out of Debian's package: installing that would start a service.
+prometheus_alone() {
+    [ -x "$dir/promtool" ] && [ -x "$dir/prometheus" ] && return 0
+    if command -v promtool >/dev/null && command -v prometheus >/dev/null; then
+        ln -sf "$(command -v promtool)" "$(command -v prometheus)" "$dir/"
         return 0
     fi
-    command -v apt-get >/dev/null || { echo "promtool is needed: install Prometheus" >&2; exit 2; }
-    echo "fetching promtool (Debian's package prometheus)"
+    command -v apt-get >/dev/null || { echo "promtool and prometheus are needed: install Prometheus" >&2; exit 2; }
+    echo "fetching Prometheus (Debian's package, not installed)"
     rm -rf "$dir/deb"
     mkdir -p "$dir/deb"
     (cd "$dir/deb" && apt-get download -qq prometheus 2>/dev/null && dpkg -x prometheus_*.deb .)
-    mv "$dir/deb/usr/bin/promtool" "$dir/promtool"
+    mv "$dir/deb/usr/bin/promtool" "$dir/deb/usr/bin/prometheus" "$dir/"
     rm -rf "$dir/deb"
 }
 
 packages_of_pypi
 packages_of_npm
-promtool_alone
+prometheus_alone

@@ -6,6 +6,7 @@ import subprocess
 import tomllib
 
 import helm_python as helm
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -125,6 +126,10 @@ def test_the_chart_can_be_packaged_and_carries_what_it_needs(tmp_path):
         files = {one["name"] for one in chart.files}
         assert {"files/rules.yml", "files/dashboard.json", "README.md"} <= files
         assert not any(name.startswith("ci/") for name in files)
+
+
+def test_the_schema_of_the_values_is_a_schema():
+    jsonschema.Draft7Validator.check_schema(json.loads((CHART / "values.schema.json").read_text()))
 
 
 def test_values_and_their_schema_name_the_same_things():
