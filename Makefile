@@ -102,7 +102,7 @@ chaos-build: redis
 STEPS :=
 
 verify: ## Check what is too slow for the tests, or shipped besides the programs: the chart, alerts, the Dockerfile
-	@./deploy/verify/run.sh $(STEPS)
+	@PROGRAMS="$(RELEASE)" ./deploy/verify/run.sh $(STEPS)
 
 charts: ## Regenerate what is made of the chart: its table of values, its copies of rules and dashboard, plain manifests
 	@./deploy/verify/setup.sh "$(DIR)/verify"

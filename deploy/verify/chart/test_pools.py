@@ -91,6 +91,21 @@ def test_serve_listens_where_it_is_probed_and_served():
     assert release.get("Deployment", "windlass-serve")["spec"]["replicas"] == 2
 
 
+def test_images_are_of_the_release_or_of_the_pool():
+    release = Release(
+        LEAST,
+        {"image": {"repository": "r.example.com/windlass"}, "serve": {"image": {"tag": "slim"}}},
+        pools(default={}, tools={"image": {"repository": "r.example.com/tools", "tag": "7"}}, pinned={"image": {"digest": "sha256:" + "a" * 64}}),
+    )
+    images = {one["metadata"]["name"].removeprefix("windlass-"): one["spec"]["template"]["spec"]["containers"][0]["image"] for one in release.all("Deployment")}
+    assert images == {
+        "worker-default": "r.example.com/windlass:0.1.0",
+        "worker-tools": "r.example.com/tools:7",
+        "worker-pinned": "r.example.com/windlass@sha256:" + "a" * 64,
+        "serve": "r.example.com/windlass:slim",
+    }
+
+
 def test_serve_with_tls_is_probed_and_asked_by_https():
     release = Release(LEAST, KEDA, {"serve": {"tls": {"existingSecret": "cert"}, "service": {"port": 443}}})
     assert release.container("windlass-serve")["livenessProbe"]["httpGet"]["scheme"] == "HTTPS"
