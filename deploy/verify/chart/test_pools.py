@@ -34,6 +34,13 @@ def test_grace_follows_the_drain_time_out(drain, grace):
     assert release.get("Deployment", "windlass-worker-default")["spec"]["progressDeadlineSeconds"] > grace
 
 
+def test_serve_gets_as_long_as_its_requests_may_take():
+    release = Release(LEAST, {"serve": {"drainTimeout": "1m"}})
+    assert {"name": "WINDLASS_SERVE_DRAIN_TIMEOUT", "value": "1m"} in release.container("windlass-serve")["env"]
+    assert release.pod("windlass-serve")["spec"]["terminationGracePeriodSeconds"] == 75
+    assert release.container("windlass-serve")["lifecycle"]["preStop"]["sleep"]["seconds"] < 15
+
+
 def test_a_pool_says_its_own_and_has_the_rest_of_worker():
     release = Release(
         LEAST,

@@ -38,6 +38,8 @@ def scaling(**own):
         (pool(drainTimeout="0s"), "pools.default.drainTimeout \"0s\" is zero"),
         (pool(env=[{"name": "WINDLASS_DRAIN_TIMEOUT", "value": "9h"}]), "use pools.default.drainTimeout"),
         ({"env": [{"name": "WINDLASS_CONCURRENCY", "value": "9"}]}, "use pools.default.slots"),
+        ({"serve": {"env": [{"name": "WINDLASS_SERVE_DRAIN_TIMEOUT", "value": "9h"}]}}, "use serve.drainTimeout"),
+        ({"env": [{"name": "WINDLASS_REDIS_URL", "value": "redis://r"}]}, "the variable WINDLASS_REDIS_URL is set by the chart"),
         (pool(secretFiles=[{"secretName": "a", "key": "k", "path": "p"}] * 2), "two secretFiles with the path"),
         (pool(config='[llm]\napi_key_file = "/run/secrets/windlass/openai"'), "names /run/secrets/windlass/openai, which is not mounted"),
         (scaling(mode="hpa", minReplicas=0), "an HPA does not scale to zero"),

@@ -53,6 +53,9 @@
 {{- if not (or $serve.tokens.existingSecret $serve.tokens.toml $inConfig) -}}
 {{- fail "windlass: serve has no tokens, so it would refuse everybody. Run `windlass tokens generate NAME --roles read,operate`, put the lines that it prints into a Secret under the key tokens.toml and set `serve.tokens.existingSecret`, or set them as `serve.tokens.toml`. To do without serve: `serve.enabled: false`." -}}
 {{- end -}}
+{{- $taken := dict "WINDLASS_SERVE_DRAIN_TIMEOUT" "drainTimeout" "WINDLASS_SERVE_TOKENS_FILE" "tokens.existingSecret" "WINDLASS_SERVE_OPEN_METRICS" "openMetrics" "WINDLASS_SERVE_TLS_CERT" "tls.existingSecret" "WINDLASS_SERVE_TLS_KEY" "tls.existingSecret" "WINDLASS_SERVE_LISTEN" "" -}}
+{{- include "windlass.validateEnv" (dict "at" "serve" "env" (concat .Values.env $serve.env) "taken" $taken) -}}
+{{- include "windlass.validateFiles" (dict "at" "serve" "files" (concat .Values.secretFiles $serve.secretFiles)) -}}
 {{- if and $serve.tokens.existingSecret $serve.tokens.toml -}}
 {{- fail "windlass: `serve.tokens.existingSecret` and `serve.tokens.toml` are both set: leave one of them." -}}
 {{- end -}}
@@ -87,12 +90,8 @@
 {{- if eq (include "windlass.seconds" $pool.drainTimeout | int) 0 -}}
 {{- fail (printf "windlass: %s.drainTimeout %q is zero: each pod that leaves would hand back what it runs at once. Use at least 1s." $at $pool.drainTimeout) -}}
 {{- end -}}
-{{- $taken := dict "WINDLASS_DRAIN_TIMEOUT" "drainTimeout" "WINDLASS_CONCURRENCY" "slots" "WINDLASS_QUEUES" "queues" "WINDLASS_LABELS" "nodeLabels" "WINDLASS_ADMIN" "" "WINDLASS_CONFIG" "config" "WINDLASS_POD_DELETION_COST" "podDeletionCost.enabled" "WINDLASS_WORKSPACE" "workspaceSize" -}}
-{{- range concat .root.Values.env $pool.env -}}
-{{- if hasKey $taken .name -}}
-{{- fail (printf "windlass: the variable %s is set by the chart%s." .name (ternary "" (printf ": use %s.%s" $at (get $taken .name)) (eq (get $taken .name) ""))) -}}
-{{- end -}}
-{{- end -}}
+{{- $taken := dict "WINDLASS_DRAIN_TIMEOUT" "drainTimeout" "WINDLASS_CONCURRENCY" "slots" "WINDLASS_QUEUES" "queues" "WINDLASS_LABELS" "nodeLabels" "WINDLASS_ADMIN" "" "WINDLASS_POD_DELETION_COST" "podDeletionCost.enabled" "WINDLASS_WORKSPACE" "" -}}
+{{- include "windlass.validateEnv" (dict "at" $at "env" (concat .root.Values.env $pool.env) "taken" $taken) -}}
 {{- $files := concat .root.Values.secretFiles $pool.secretFiles -}}
 {{- include "windlass.validateFiles" (dict "at" $at "files" $files) -}}
 {{- $mounted := list "redis-password" "redis-sentinel-password" "redis-ca.crt" "redis-tls.crt" "redis-tls.key" -}}
@@ -103,6 +102,16 @@
 {{- end -}}
 {{- end -}}
 {{- include "windlass.validateScaling" . -}}
+{{- end -}}
+
+{{/* A variable that stands twice would win or lose by its place. */}}
+{{- define "windlass.validateEnv" -}}
+{{- $taken := mergeOverwrite (dict "WINDLASS_CONFIG" "config" "WINDLASS_REDIS_URL" "" "WINDLASS_REDIS_PASSWORD_FILE" "") .taken -}}
+{{- range .env -}}
+{{- if hasKey $taken .name -}}
+{{- fail (printf "windlass: the variable %s is set by the chart%s." .name (ternary "" (printf ": use %s.%s" $.at (get $taken .name)) (eq (get $taken .name) ""))) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "windlass.validateFiles" -}}
