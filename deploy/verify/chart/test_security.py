@@ -6,13 +6,14 @@ import yaml
 from conftest import CHART, LEAST, NAMESPACE, Release, merged
 from network import Peer, allowed
 
+TRIAL = yaml.safe_load((CHART / "ci/trial-values.yaml").read_text())
 DELETION = {"pools": {"default": {"podDeletionCost": {"enabled": True}}, "plain": {}}, "podDeletionCost": {"admissionPolicy": True}}
 
 
 def test_pods_keep_to_the_restricted_standard(setup):
     for name, _, spec in Release(setup).pods():
         pod = spec["securityContext"]
-        assert pod["runAsNonRoot"] is True and pod["runAsUser"] > 0, name
+        assert pod["runAsNonRoot"] is True and pod.get("runAsUser", 1) > 0, name
         assert pod["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert not any(spec.get(key) for key in ("hostNetwork", "hostPID", "hostIPC")), name
         allowed_volumes = {"configMap", "secret", "emptyDir", "projected", "persistentVolumeClaim", "csi", "ephemeral", "downwardAPI"}
@@ -39,6 +40,12 @@ def test_programs_run_as_65532_and_write_to_tmp_and_the_workspace_only():
     assert writable == {"/tmp", "/workspace"}
     serve = release.container("windlass-serve")
     assert {one["mountPath"] for one in serve["volumeMounts"] if not one.get("readOnly")} == {"/tmp"}
+
+
+def test_the_platform_can_choose_the_user():
+    for name, _, spec in Release(TRIAL, {"runAs": 0}).pods():
+        assert not {"runAsUser", "runAsGroup", "fsGroup"} & set(spec["securityContext"]), name
+        assert spec["securityContext"]["runAsNonRoot"] is True
 
 
 def test_nobody_has_a_token_or_a_right_unless_deletion_cost_is_on():
@@ -134,7 +141,7 @@ def test_serve_may_have_a_redis_user_of_its_own():
 
 SERVE, WORKER, OUTSIDE = "windlass-serve", "windlass-worker-default", Peer(address="203.0.113.9")
 EVERYTHING = yaml.safe_load((CHART / "ci/keda-values.yaml").read_text())
-TRIAL = yaml.safe_load((CHART / "ci/trial-values.yaml").read_text())
+
 
 
 def peer(release, name):

@@ -1,11 +1,14 @@
 {{/* Parts that the pods of workers and of serve share. */}}
 
+{{/* `as`: a user, or none to leave it to the platform. */}}
 {{- define "windlass.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
+{{- if .as }}
+runAsUser: {{ int .as }}
+runAsGroup: {{ int .as }}
+fsGroup: {{ int .as }}
 fsGroupChangePolicy: OnRootMismatch
+{{- end }}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
