@@ -92,9 +92,11 @@ def secrets_of(values):
     if name := values["redis"].get("existingSecret", {}).get("name"):
         yield f"{create} {name} --from-file=password=redis-password"
     if name := serve["tokens"].get("existingSecret"):
-        yield f"{create} {name} --from-file=tokens.toml      # lines of `windlass tokens generate`"
+        yield "windlass tokens generate ops --roles read,operate,submit --append tokens.toml"
     if name := serve.get("readToken", {}).get("existingSecret"):
-        yield f"{create} {name} --from-file=token=read-token      # a token with the role read, for KEDA"
+        yield f"{create} {name} --from-literal=token=\"$(windlass tokens generate keda --roles read --append tokens.toml)\""
+    if name := serve["tokens"].get("existingSecret"):
+        yield f"{create} {name} --from-file=tokens.toml"
 
 
 FILES = {

@@ -51,7 +51,7 @@
 {{- if $serve.enabled -}}
 {{- $inConfig := regexMatch "(?m)^\\s*\\[tokens\\." (printf "%s\n%s" .Values.config $serve.config) -}}
 {{- if not (or $serve.tokens.existingSecret $serve.tokens.toml $inConfig) -}}
-{{- fail "windlass: serve has no tokens, so it would refuse everybody. Run `windlass tokens generate NAME --roles read,operate`, put the lines that it prints into a Secret under the key tokens.toml and set `serve.tokens.existingSecret`, or set them as `serve.tokens.toml`. To do without serve: `serve.enabled: false`." -}}
+{{- fail "windlass: serve has no tokens, so it would refuse everybody. Run `windlass tokens generate NAME --roles read,operate --append tokens.toml`, make a Secret of that file (`kubectl create secret generic windlass-tokens --from-file=tokens.toml`) and set `serve.tokens.existingSecret`, or give its text as `serve.tokens.toml`. To do without serve: `serve.enabled: false`." -}}
 {{- end -}}
 {{- $taken := dict "WINDLASS_SERVE_DRAIN_TIMEOUT" "drainTimeout" "WINDLASS_SERVE_TOKENS_FILE" "tokens.existingSecret" "WINDLASS_SERVE_OPEN_METRICS" "openMetrics" "WINDLASS_SERVE_TLS_CERT" "tls.existingSecret" "WINDLASS_SERVE_TLS_KEY" "tls.existingSecret" "WINDLASS_SERVE_LISTEN" "" -}}
 {{- include "windlass.validateEnv" (dict "at" "serve" "env" (concat .Values.env $serve.env) "taken" $taken) -}}
