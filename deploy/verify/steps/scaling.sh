@@ -3,6 +3,7 @@
 # needs: programs
 #   deploy/verify/steps/scaling.sh DIR      DIR: programs
 set -eu
+export PYTHONDONTWRITEBYTECODE=1
 cd "$(dirname "$0")/../../.."
 dir=$PWD/.windlass/verify
 deploy/verify/setup.sh "$dir"
