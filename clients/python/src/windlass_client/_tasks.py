@@ -17,6 +17,8 @@ from .models import Batch, BulkReport, Json, Options, Outcome, RefLike, Task
 
 ROUND = 30.0
 """How long one long poll is."""
+GRACE = 5.0
+"""How long an answer may take that is not held back."""
 
 
 class Until:
@@ -30,6 +32,11 @@ class Until:
         """Seconds until it; none if it is never."""
         return None if self._end is None else max(0.0, self._end - time.monotonic())
 
+    def deadline(self) -> float | None:
+        """How long a poll may be tried, beyond what it is held: the last look, too, has to come back."""
+        left = self.left()
+        return None if left is None else left + GRACE
+
     def round(self) -> float:
         """How long the next poll may be; 0 if the time is over."""
         left = self.left()
@@ -40,7 +47,7 @@ def wait_one(core: Core, task: RefLike, timeout: float | None) -> Flow[Task]:
     until = Until(timeout)
     while True:
         held = until.round()
-        seen = yield from core.call(calls.task(task, held), until.left())
+        seen = yield from core.call(calls.task(task, held), until.deadline())
         if seen.finished:
             return seen
         if held == 0:
@@ -55,7 +62,7 @@ def wait_all(core: Core, refs: list[str], timeout: float | None) -> Flow[list[Ta
     while left:
         held = until.round()
         asked = left[: calls.MOST_REFS]
-        seen = yield from core.call(calls.status(asked, held), until.left())
+        seen = yield from core.call(calls.status(asked, held), until.deadline())
         missing = [ref for ref, task in zip(asked, seen, strict=True) if task is None]
         if missing:
             raise _unknown(missing)
@@ -75,7 +82,7 @@ def wait_batch(core: Core, batch: str, timeout: float | None) -> Flow[Batch]:
     until = Until(timeout)
     while True:
         held = until.round()
-        seen = yield from core.call(calls.batch(batch, held), until.left())
+        seen = yield from core.call(calls.batch(batch, held), until.deadline())
         if seen.over:
             return seen
         if held == 0:
