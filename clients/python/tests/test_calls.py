@@ -198,23 +198,26 @@ def test_every_verb_goes_where_the_contract_says(client: Any, script: Script) ->
         ("GET", "/v1/events", {"items": [{"queue": "q", "id": "1"}]}, lambda: next(client.events(follow=False)).ref == "q/1"),
         ("GET", "/v1/actions", {"items": [{"action": "cancel", "with": {"a": "b"}}]}, lambda: next(client.actions()).with_ == {"a": "b"}),
         ("GET", "/v1/budgets", {"items": [budget]}, lambda: next(client.budgets(past=True)).limit_usd == 5.0),
-        ("PUT", "/v1/budgets/tenant:a", budget, lambda: client.set_budget("tenant:a", 5.0) is None),
-        ("DELETE", "/v1/budgets/tenant:a", {}, lambda: client.delete_budget("tenant:a") is None),
+        ("PUT", "/v1/budgets/tenant:a", budget, lambda: client.set_budget("tenant:a", 5.0).limit_usd == 5.0),
+        ("DELETE", "/v1/budgets/tenant:a", None, lambda: client.delete_budget("tenant:a") is None),
         ("GET", "/v1/models", {"items": [{"id": "p/m", "price": 1}]}, lambda: next(client.models()).extra["price"] == 1),
-        ("POST", "/v1/models/select", {"ranked": [{"model": "p/m"}]}, lambda: client.select_model(quality=0.5).best.model == "p/m"),
-        ("POST", "/v1/models/reset", {"reset": 1}, lambda: client.reset_models(["p"]) == {"reset": 1}),
+        ("POST", "/v1/models/select", {"ranked": [{"model": "p/m"}]}, lambda: client.select_model(quality=0.5, mode="fastest").best.model == "p/m"),
+        ("POST", "/v1/models/reset", {"items": [{"name": "p", "reset": True}]}, lambda: client.reset_models(["p"]) == {"p": True}),
         ("GET", "/v1/metrics", {"totals": {"calls": 3}}, lambda: client.metrics(days=2).totals.calls == 3),
         ("GET", "/v1/reviews", {"items": [{"ref": "q/1", "class": "validation"}]}, lambda: next(client.reviews()).error_class == "validation"),
         ("GET", "/v1/reviews/q/1", {"ref": "q/1", "draft": {"text": "d"}}, lambda: client.review("q/1").draft == {"text": "d"}),
         ("POST", "/v1/reviews/q/1", {"ref": "q/1"}, lambda: client.edit("q/1", None, note="n").ref == "q/1"),
         ("GET", "/v1/version", {"version": "1.2.3", "protocol": 1}, lambda: client.version().version == "1.2.3"),
-        ("GET", "/v1/overview", {"queues": 1, "more": 2}, lambda: client.overview().extra["more"] == 2),
-        ("GET", "/v1/doctor", [1], lambda: client.doctor() == [1]),
+        ("GET", "/v1/overview", {"slots": 1, "more": 2}, lambda: (client.overview().slots, client.overview().extra["more"]) == (1, 2)),
+        ("GET", "/v1/doctor", {"items": [{"check": "c", "status": "ok"}]}, lambda: client.doctor()[0].status == "ok"),
         ("GET", "/v1/autoscale", {"backlog": 4}, lambda: client.autoscale(["a", "b"], slots=8).backlog == 4),
     ]  # fmt: skip
     for method, path, answer, ask in table:
         script.on(method, path, give(answer))
         assert ask(), path
+    assert all(
+        "idempotency-key" in asked.headers for asked in script.asked if asked.method in ("PUT", "PATCH", "DELETE")
+    )
     bodies = {(asked.method, asked.path): asked.json() for asked in script.asked if asked.body}
     assert bodies["PATCH", "/v1/queues/q"] == {"max_length": 5, "retention": "60000ms"}
     assert bodies["POST", "/v1/tasks/retry"] == {"queue": "q", "class": "timeout"}
@@ -226,7 +229,8 @@ def test_a_file_of_a_result_is_text(client: Any, script: Script) -> None:
     script.on("GET", "/v1/tasks/q/1/files/src/a b.py", give("é = 1".encode(), kind="text/plain"))
     assert client.file("q/1", "src/a b.py") == "é = 1"
     with pytest.raises(ValueError, match="path"):
-        client.file("q/1", "../secret")
+        client.file("q/1", "..")
+    assert script.asked[0].path == "/v1/tasks/q/1/files/src%2Fa%20b.py"
 
 
 def test_map_gives_results_in_order_and_submits_only_so_many_ahead(client: Any, script: Script) -> None:

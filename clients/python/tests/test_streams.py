@@ -98,12 +98,20 @@ def test_following_survives_silence(
     assert [each.result for each in client.results(batch="b", follow=True)] == [1]
 
 
-def test_results_without_cursors_are_not_read_twice(client: Any, script: Script) -> None:
-    script.on("GET", RESULTS, lines({"ref": "q/1"}, cut=True))
-    results = client.results(batch="b")
-    assert next(results).ref == "q/1"
-    with pytest.raises(errors.StreamBrokenError, match="cursor"):
-        next(results)
+def test_a_task_that_had_no_cursor_of_its_own_is_not_told_twice(client: Any, script: Script) -> None:
+    def bare(n: int) -> dict[str, Any]:
+        return task(n, cursor=None)
+
+    script.on(
+        "GET",
+        RESULTS,
+        lines(bare(1), bare(2), cut=True),
+        lines(bare(1), bare(2), task(3), bare(4), cut=True),
+        lines(bare(4), {"cursor": "c5"}, bare(1), cut=True),
+        lines(bare(1), bare(6)),
+    )
+    assert [each.result for each in client.results(batch="b")] == [1, 2, 3, 4, 1, 6]
+    assert [asked.query.get("cursor") for asked in script.asked] == [None, None, "c3", "c5"]
 
 
 def test_an_unknown_batch_is_told_at_once(client: Any, script: Script) -> None:
@@ -213,6 +221,30 @@ def test_events_go_on_after_the_last_one(client: Any, script: Script) -> None:
     assert script.asked[0].headers["accept"].startswith("text/event-stream")
 
 
+def test_an_event_that_had_no_id_of_its_own_is_not_told_twice(client: Any, script: Script) -> None:
+    def bare(n: int) -> bytes:
+        return sse(n).partition(b"\n")[2]
+
+    script.on(
+        "GET",
+        "/v1/events",
+        stream("text/event-stream", [b"id: now\n\n", bare(1), bare(2)], cut=True),
+        stream("text/event-stream", [bare(1), bare(2), sse(3), bare(4)], cut=True),
+        stream("text/event-stream", [bare(4), sse(5)]),
+    )
+    events = client.events()
+    got = [next(events) for _ in range(5)]
+    events.close()
+    assert [(each.id, each.cursor) for each in got] == [
+        ("1", None),
+        ("2", None),
+        ("3", "3-0"),
+        ("4", None),
+        ("5", "5-0"),
+    ]
+    assert [asked.headers.get("last-event-id") for asked in script.asked] == [None, "now", "3-0"]
+
+
 def test_a_refused_event_stream_is_told(client: Any, script: Script) -> None:
     script.on("GET", "/v1/events", problem(403, "forbidden", "the token may not read"))
     with pytest.raises(errors.ForbiddenError, match="may not read"):
@@ -252,9 +284,9 @@ def test_decoders_do_not_care_how_bytes_come(size: int) -> None:
     text = "\ufeff: c\r\nid: 1\r\ndata: a\r\ndata:b\r\rretry: 5\n\nevent: x\rdata\r\n\r\nid\ndata: é\n\ndata: lost"
     events = EventDecoder("0")
     got = [event for part in split(text.encode(), size) for event in events.feed(part)]
-    assert [(e.event, e.data, e.id, e.retry_ms) for e in got] == [
-        ("message", "a\nb", "1", None),
-        ("message", "", "1", 5),
-        ("x", "", "1", None),
-        ("message", "é", None, None),
+    assert [(e.event, e.data, e.id) for e in got] == [
+        ("message", "a\nb", "1"),
+        ("x", "", None),
+        ("message", "é", ""),
     ]
+    assert (events.last_id, events.retry_ms) == (None, 5)

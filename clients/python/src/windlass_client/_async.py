@@ -35,7 +35,7 @@ class Driver:
 
     def __init__(self, core: Core, http: httpx.AsyncClient | None, verify: ssl.SSLContext | bool) -> None:
         self._core = core
-        self._http = http or httpx.AsyncClient(verify=verify)
+        self._http = http or httpx.AsyncClient(verify=verify if core.secure else False)
         self._own = http is None
 
     async def __aenter__(self: Self) -> Self:

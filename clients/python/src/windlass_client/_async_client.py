@@ -186,7 +186,7 @@ class AsyncClient(Driver):
         q: str | None = None,
         page_size: int | None = None,
     ) -> AsyncGenerator[m.Task, None]:
-        """Tasks that match; `q` is part of an id. Pages are fetched as they are needed."""
+        """Tasks that match, those that are not finished unless a state is given; `q` is part of an id."""
         return self._iterate(self._core.pages(_calls.tasks(queue, state, type, tenant, batch, q, page_size)))
 
     async def history(self, task: m.RefLike) -> list[m.Transition]:
@@ -320,15 +320,16 @@ class AsyncClient(Driver):
     ) -> AsyncGenerator[m.Transition, None]:
         """Transitions of tasks as they happen, through broken connections; without `follow`, those in the log.
 
+        type: a state after, or a reason, such as `failed` or `lease_expired`.
         last_event_id: go on after the transition with this `cursor`.
         """
         if follow:
             return self._iterate(_follow.events(self._core, queue, type, last_event_id))
         return self._iterate(self._core.pages(_calls.transitions(queue, type, last_event_id)))
 
-    def actions(self, *, page_size: int | None = None) -> AsyncGenerator[m.Action, None]:
-        """What operators did: who, when, what, on what, and how it ended."""
-        return self._iterate(self._core.pages(_calls.actions(page_size)))
+    def actions(self, *, limit: int | None = None) -> AsyncGenerator[m.Action, None]:
+        """What operators did, the latest last: who, when, what, on what, and how it ended."""
+        return self._iterate(self._core.pages(_calls.actions(limit)))
 
     # Money, models, people
 
@@ -336,33 +337,40 @@ class AsyncClient(Driver):
         """What may be spent, and what was; `past`: in former windows, too."""
         return self._iterate(self._core.pages(_calls.budgets(past)))
 
-    async def set_budget(self, scope: str, limit_usd: float, *, window: str = "day", on_limit: str = "refuse") -> None:
-        """Sets what a scope (`fleet`, `tenant:a`, `model:m`, …) may spend in an `hour`, `day`, `week` or in `total`."""
+    async def set_budget(self, scope: str, limit_usd: float, *, window: str = "day", on_limit: str = "refuse") -> m.Budget:
+        """Sets what may be spent by `fleet`, `tenant:a`, `queue:q` or `batch:b` (or all of a kind: `tenant:*`).
+
+        window: `hour`, `day`, `week` or `total`.
+        on_limit: `refuse` fails tasks, `wait` lets them wait for the next window, `cheaper` asks the next model.
+        """
         return await self._run(self._core.call(_calls.set_budget(scope, limit_usd, window, on_limit)))
 
     async def delete_budget(self, scope: str) -> None:
         """Removes a budget."""
         return await self._run(self._core.call(_calls.delete_budget(scope)))
 
-    def models(self) -> AsyncGenerator[m.Model, None]:
-        """The catalog, and what the fleet has seen of each model."""
-        return self._iterate(self._core.pages(_calls.models()))
+    def models(self, *, provider: str | None = None, retired: bool = False) -> AsyncGenerator[m.Model, None]:
+        """The catalog, and what the fleet has seen of each model; `retired`: also those no longer offered."""
+        return self._iterate(self._core.pages(_calls.models(provider, retired)))
 
-    async def select_model(self, **requirements: m.Json) -> m.Selection:
-        """Which models would be asked for a task, and why: `category`, `complexity`, `quality`, `max_cost_usd`, …"""
-        return await self._run(self._core.call(_calls.select_model(requirements)))
+    async def select_model(self, *, mode: str | None = None, **requirements: m.Json) -> m.Selection:
+        """Which models would be asked for a task, and why: `category`, `complexity`, `quality`, `max_cost_usd`, …
 
-    async def reset_models(self, names: Iterable[str]) -> m.Json:
-        """Closes breakers and ends pauses of models, providers or keys."""
+        mode: `balanced`, `cheapest`, `fastest` or `quality`.
+        """
+        return await self._run(self._core.call(_calls.select_model(mode, requirements)))
+
+    async def reset_models(self, names: Iterable[str]) -> dict[str, bool]:
+        """Closes breakers and ends pauses of models, keys or hosts; says which of them were left alone until now."""
         return await self._run(self._core.call(_calls.reset_models(list(names))))
 
     async def metrics(self, *, days: int = 7) -> m.Metrics:
         """Calls to models, tokens and money, by model, type and tenant; totals of queues."""
         return await self._run(self._core.call(_calls.metrics(days)))
 
-    def reviews(self) -> AsyncGenerator[m.Review, None]:
+    def reviews(self, *, queue: str | None = None, limit: int | None = None) -> AsyncGenerator[m.Review, None]:
         """Drafts that wait for a person."""
-        return self._iterate(self._core.pages(_calls.reviews()))
+        return self._iterate(self._core.pages(_calls.reviews(queue, limit)))
 
     async def review(self, task: m.RefLike) -> m.Review:
         """One draft, whole."""
@@ -390,7 +398,7 @@ class AsyncClient(Driver):
         """The fleet at a glance."""
         return await self._run(self._core.call(_calls.overview()))
 
-    async def doctor(self) -> m.Json:
+    async def doctor(self) -> list[m.Check]:
         """The checks of `windlass doctor`."""
         return await self._run(self._core.call(_calls.doctor()))
 

@@ -87,6 +87,7 @@ class Answer:
 def submit_many(core: Core, bulk: Bulk) -> Flow[BulkReport]:
     """Takes the driver's source to its end."""
     report = BulkReport(batch=bulk.batch, next_line=bulk.first_line)
+    rejects: list[Reject] = []
     chunk = Chunk(bulk.first_line)
     while True:
         item = yield from pull()
@@ -95,9 +96,11 @@ def submit_many(core: Core, bulk: Bulk) -> Flow[BulkReport]:
         if chunk.lines and (full or item is END):
             answer = yield from send(core, bulk, chunk)
             report = told(bulk, report, chunk, answer)
+            if bulk.on_reject == "collect":
+                rejects += answer.rejects
             chunk = Chunk(chunk.next_line)
         if item is END:
-            return report
+            return replace(report, rejects=tuple(rejects))
         chunk.add(item, line)
 
 
@@ -113,14 +116,12 @@ def as_line(item: object, number: int) -> bytes:
 
 def told(bulk: Bulk, report: BulkReport, chunk: Chunk, answer: Answer) -> BulkReport:
     """The report with a chunk more, after whoever wants to know of it was told."""
-    collected = answer.rejects if bulk.on_reject == "collect" else ()
     report = replace(
         report,
         lines=report.lines + len(chunk.lines),
         accepted=report.accepted + answer.accepted,
         duplicates=report.duplicates + answer.duplicates,
         rejected=report.rejected + len(answer.rejects),
-        rejects=(*report.rejects, *collected) if collected else report.rejects,
         next_line=chunk.next_line,
     )
     if bulk.on_accept is not None:

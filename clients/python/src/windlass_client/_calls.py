@@ -33,10 +33,6 @@ def nothing(reply: Reply) -> None:
     return None
 
 
-def whole(reply: Reply) -> Any:
-    return reply.json()
-
-
 # Tasks
 
 
@@ -91,8 +87,10 @@ def history(ref: m.RefLike) -> Call[list[m.Transition]]:
 
 
 def file(ref: m.RefLike, path: str) -> Call[str]:
-    parts = [segment(name) for name in path.split("/")]
-    request = get(task_path(ref, "files", *parts)).with_headers({"accept": "text/plain, application/problem+json"})
+    # One segment: its slashes are %2F.
+    request = get(task_path(ref, "files", segment(path))).with_headers(
+        {"accept": "text/plain, application/problem+json"}
+    )
     return Call(request, lambda reply: reply.body.decode("utf-8"))
 
 
@@ -180,8 +178,8 @@ def transitions(queue: str | None, type_: str | None, cursor: str | None) -> Pag
     return Pages(get("/v1/events", queue=queue, type=type_, cursor=cursor), each(m.Transition))
 
 
-def actions(page_size: int | None) -> Pages[m.Action]:
-    return Pages(get("/v1/actions", limit=page_size), each(m.Action))
+def actions(limit: int | None) -> Pages[m.Action]:
+    return Pages(get("/v1/actions", limit=limit), each(m.Action))
 
 
 # Money, models, people
@@ -191,34 +189,38 @@ def budgets(past: bool) -> Pages[m.Budget]:
     return Pages(get("/v1/budgets", past=past), each(m.Budget))
 
 
-def set_budget(scope: str, limit_usd: float, window: str, on_limit: str) -> Call[None]:
+def set_budget(scope: str, limit_usd: float, window: str, on_limit: str) -> Call[m.Budget]:
     body = {"limit_usd": limit_usd, "window": window, "on_limit": on_limit}
-    return Call(put("PUT", f"/v1/budgets/{segment(scope)}", body), nothing)
+    return Call(put("PUT", f"/v1/budgets/{segment(scope)}", body), one(m.Budget))
 
 
 def delete_budget(scope: str) -> Call[None]:
     return Call(put("DELETE", f"/v1/budgets/{segment(scope)}"), nothing)
 
 
-def models() -> Pages[m.Model]:
-    return Pages(get("/v1/models"), each(m.Model))
+def models(provider: str | None, retired: bool) -> Pages[m.Model]:
+    return Pages(get("/v1/models", provider=provider, all=retired), each(m.Model))
 
 
-def select_model(requirements: Mapping[str, object]) -> Call[m.Selection]:
+def select_model(mode: str | None, requirements: Mapping[str, object]) -> Call[m.Selection]:
     told = {name: value for name, value in requirements.items() if value is not None}
-    return Call(look("/v1/models/select", told), one(m.Selection))
+    body = {"requirements": told} | ({} if mode is None else {"mode": mode})
+    return Call(look("/v1/models/select", body), one(m.Selection))
 
 
-def reset_models(names: list[str]) -> Call[m.Json]:
-    return Call(act("/v1/models/reset", {"names": names}), whole)
+def reset_models(names: list[str]) -> Call[dict[str, bool]]:
+    def take(reply: Reply) -> dict[str, bool]:
+        return {item["name"]: item["reset"] for item in reply.json()["items"]}
+
+    return Call(act("/v1/models/reset", {"names": names}), take)
 
 
 def metrics(days: int) -> Call[m.Metrics]:
     return Call(get("/v1/metrics", days=days), one(m.Metrics))
 
 
-def reviews() -> Pages[m.Review]:
-    return Pages(get("/v1/reviews"), each(m.Review))
+def reviews(queue: str | None, limit: int | None) -> Pages[m.Review]:
+    return Pages(get("/v1/reviews", queue=queue, limit=limit), each(m.Review))
 
 
 def _review_path(ref: m.RefLike) -> str:
@@ -247,8 +249,8 @@ def overview() -> Call[m.Overview]:
     return Call(get("/v1/overview"), one(m.Overview))
 
 
-def doctor() -> Call[m.Json]:
-    return Call(get("/v1/doctor"), whole)
+def doctor() -> Call[list[m.Check]]:
+    return Call(get("/v1/doctor"), listed(m.Check))
 
 
 def autoscale(queues: Iterable[str], slots: int | None) -> Call[m.Autoscale]:

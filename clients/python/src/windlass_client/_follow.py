@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from random import uniform
 from typing import Any
 
 from . import _calls as calls
 from ._core import Core, log
 from ._flow import Emitting, Flow, Stream, close, emit, open_stream, read, sleep
-from ._lines import EventDecoder, LineDecoder
+from ._lines import EventDecoder, LineDecoder, ServerSentEvent
 from ._record import parse
 from ._wire import NDJSON, SSE, Reply, Request, failure, get, problem_failure, segment
-from .errors import ConnectionFailedError, NotFoundError, StreamBrokenError, TimedOutError, WindlassError
+from .errors import ConnectionFailedError, NotFoundError, TimedOutError, WindlassError
 from .models import Task, Transition
 
 QUIET = 60.0
@@ -45,8 +46,8 @@ class _Results:
         self.batch = batch
         self.follow = follow
         self.cursor = cursor
-        self.blind = False
-        """A line had no cursor, so it is not known where to go on."""
+        self.since: set[str] = set()
+        """Tasks told since the last cursor: they come again when the stream goes on from there."""
 
     def flow(self) -> Flow[None]:
         yield from self.once(self.follow)
@@ -79,8 +80,6 @@ class _Results:
             except WindlassError as error:
                 if stream is not None:
                     yield from close(stream)
-                    if self.blind:
-                        raise StreamBrokenError(f"{error}; its lines had no cursor to go on from") from error
                     if follow and isinstance(error, TimedOutError):
                         patience.renew()
                         continue
@@ -91,12 +90,14 @@ class _Results:
         while (data := (yield from read(stream))) is not None:
             for line in decoder.feed(data):
                 task = self.task(line)
-                progress()
-                yield from emit(task)
-        if rest := decoder.rest():
-            yield from emit(self.task(rest))
+                if task is not None:
+                    progress()
+                    yield from emit(task)
+        if (rest := decoder.rest()) and (task := self.task(rest)) is not None:
+            yield from emit(task)
 
-    def task(self, line: bytes) -> Task:
+    def task(self, line: bytes) -> Task | None:
+        """The task of a line; none if it was told before."""
         try:
             value = json.loads(line)
         except ValueError as error:
@@ -104,9 +105,13 @@ class _Results:
         if "ref" not in value and "error" in value:
             raise problem_failure(value["error"])
         task = parse(Task, value)
-        self.blind = task.cursor is None
-        self.cursor = task.cursor or self.cursor
-        return task
+        new = bool(task.ref) and task.ref not in self.since
+        if task.cursor is None:
+            self.since.add(task.ref)
+        else:
+            self.cursor = task.cursor
+            self.since.clear()
+        return task if new else None
 
 
 def events(core: Core, queue: str | None, type_: str | None, last_event_id: str | None) -> Emitting[Transition]:
@@ -122,6 +127,8 @@ class _Events:
         self.core = core
         self.request = request
         self.last_id = last_id
+        self.since: set[Transition] = set()
+        """Transitions told since the last id: they come again when the stream goes on from there."""
         self.pause = AGAIN
         """Before the stream is opened again; the server may say how long."""
 
@@ -146,14 +153,31 @@ class _Events:
         while (data := (yield from read(stream))) is not None:
             progress()
             for event in decoder.feed(data):
-                if event.retry_ms is not None:
-                    self.pause = min(event.retry_ms / 1000.0, self.core.retry.cap)
-                if event.event == "transition" and event.data:
-                    # Only an event that is whole moves the place to go on from.
-                    self.last_id = event.id
-                    value = _object(event.data)
-                    if value is not None:
-                        yield from emit(parse(Transition, {**value, "cursor": event.id}))
+                transition = self.transition(event)
+                if transition is not None:
+                    yield from emit(transition)
+            # An id may come without an event.
+            self.at(decoder.last_id)
+            if decoder.retry_ms is not None:
+                self.pause = min(decoder.retry_ms / 1000.0, self.core.retry.cap)
+
+    def at(self, last_id: str | None) -> None:
+        if last_id != self.last_id:
+            self.last_id = last_id
+            self.since.clear()
+
+    def transition(self, event: ServerSentEvent) -> Transition | None:
+        """The transition of an event; none if it was told before."""
+        value = _object(event.data) if event.event == "transition" else None
+        if value is None:
+            return None
+        transition = parse(Transition, value)
+        new = transition not in self.since
+        if event.id is None:
+            self.since.add(transition)
+            return transition if new else None
+        self.at(event.id)
+        return replace(transition, cursor=event.id) if new else None
 
 
 def _object(text: str) -> dict[str, Any] | None:

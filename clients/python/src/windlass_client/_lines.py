@@ -32,23 +32,25 @@ class LineDecoder:
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event. The id is the last that was told, be it with this event or before."""
+    """One event, with the id that it has itself, if any."""
 
     event: str
     data: str
-    id: str | None
-    retry_ms: int | None = None
+    id: str | None = None
 
 
 class EventDecoder:
     """Reads `text/event-stream` as the HTML standard says."""
 
     def __init__(self, last_id: str | None = None) -> None:
+        self.last_id = last_id
+        """The last id that was told, be it without data."""
+        self.retry_ms: int | None = None
+        """How long the server asks to wait before coming again."""
         self._buffer = b""
         self._data: list[str] = []
         self._event = ""
-        self._id = last_id
-        self._retry_ms: int | None = None
+        self._id: str | None = None
 
     def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
         """The events that `data` completes."""
@@ -73,14 +75,14 @@ class EventDecoder:
         elif name == "event":
             self._event = value
         elif name == "id" and "\0" not in value:
-            self._id = value or None
+            self._id = value
         elif name == "retry" and value.isascii() and value.isdigit():
-            self._retry_ms = int(value)
+            self.retry_ms = int(value)
         return None
 
     def _dispatch(self) -> ServerSentEvent | None:
-        data, event, retry = self._data, self._event, self._retry_ms
-        self._data, self._event, self._retry_ms = [], "", None
-        if not data and retry is None:
-            return None
-        return ServerSentEvent(event or "message", "\n".join(data), self._id, retry)
+        data, event, id_ = self._data, self._event, self._id
+        self._data, self._event, self._id = [], "", None
+        if id_ is not None:
+            self.last_id = id_ or None
+        return ServerSentEvent(event or "message", "\n".join(data), id_) if data else None

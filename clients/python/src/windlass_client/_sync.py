@@ -28,7 +28,7 @@ class Driver:
 
     def __init__(self, core: Core, http: httpx.Client | None, verify: ssl.SSLContext | bool) -> None:
         self._core = core
-        self._http = http or httpx.Client(verify=verify)
+        self._http = http or httpx.Client(verify=verify if core.secure else False)
         self._own = http is None
 
     def __enter__(self: Self) -> Self:

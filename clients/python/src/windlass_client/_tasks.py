@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from random import uniform
 from typing import Any
 
 from . import _calls as calls
 from ._bulk import Bulk, Chunk, as_line, send
 from ._core import Core
-from ._flow import END, Emitting, Flow, emit, pull
+from ._flow import END, Emitting, Flow, emit, pull, sleep
 from ._wire import ref_of
 from .errors import BulkRejectedError, NotFoundError, TaskFailedError, WaitTimeoutError, WindlassError
 from .models import Batch, BulkReport, Json, Options, Outcome, RefLike, Task
 
 ROUND = 30.0
 """How long one long poll is."""
+BREATH = 1.0
+"""The longest pause after one that came back too early."""
 GRACE = 5.0
 """How long an answer may take that is not held back."""
 
@@ -26,6 +29,7 @@ class Until:
 
     def __init__(self, timeout: float | None) -> None:
         self.timeout = timeout
+        self._asked = 0.0
         self._end = None if timeout is None else time.monotonic() + timeout
 
     def left(self) -> float | None:
@@ -40,7 +44,13 @@ class Until:
     def round(self) -> float:
         """How long the next poll may be; 0 if the time is over."""
         left = self.left()
+        self._asked = time.monotonic()
         return ROUND if left is None else min(ROUND, left)
+
+    def breathe(self, held: float) -> Flow[None]:
+        """Waits a little if a poll came back too early: a server that is about to leave holds nothing back."""
+        if time.monotonic() - self._asked < held / 2:
+            yield from sleep(uniform(0.0, min(held, BREATH)))
 
 
 def wait_one(core: Core, task: RefLike, timeout: float | None) -> Flow[Task]:
@@ -52,6 +62,7 @@ def wait_one(core: Core, task: RefLike, timeout: float | None) -> Flow[Task]:
             return seen
         if held == 0:
             raise WaitTimeoutError(f"task {ref_of(task)}", timeout or 0.0, [ref_of(task)])
+        yield from until.breathe(held)
 
 
 def wait_all(core: Core, refs: list[str], timeout: float | None) -> Flow[list[Task]]:
@@ -70,6 +81,8 @@ def wait_all(core: Core, refs: list[str], timeout: float | None) -> Flow[list[Ta
         left = [ref for ref in left if ref not in done]
         if left and held == 0:
             raise WaitTimeoutError(f"{len(left)} of {len(refs)} tasks", timeout or 0.0, left)
+        if len(left) > 0 and not any(task is not None and task.finished for task in seen):
+            yield from until.breathe(held)
     return [done[ref] for ref in refs]
 
 
@@ -87,6 +100,7 @@ def wait_batch(core: Core, batch: str, timeout: float | None) -> Flow[Batch]:
             return seen
         if held == 0:
             raise WaitTimeoutError(f"batch {batch}", timeout or 0.0)
+        yield from until.breathe(held)
 
 
 def get_many(core: Core, tasks: RefLike | Iterable[RefLike]) -> Flow[list[Task | None]]:

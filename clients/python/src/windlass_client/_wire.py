@@ -17,6 +17,9 @@ from .models import RefLike
 NDJSON = "application/x-ndjson"
 SSE = "text/event-stream"
 
+# NaN and infinity are no JSON.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 Query: TypeAlias = Mapping[str, "str | int | bool | None | Iterable[str]"]
 
 
@@ -80,8 +83,8 @@ def act(path: str, body: Any = None, **query: str | int | bool | None) -> Reques
 
 
 def put(method: str, path: str, body: Any = None) -> Request:
-    """A PUT, PATCH (of absolute values) or DELETE: done twice, the same is so."""
-    return _with_json(method, path, body, {})
+    """A PUT, PATCH (of absolute values) or DELETE. The key makes the second answer the same, too."""
+    return _with_json(method, path, body, {}).with_headers({"idempotency-key": new_key()})
 
 
 def new_key() -> str:
@@ -97,8 +100,8 @@ def _with_json(method: str, path: str, body: Any, query: Query) -> Request:
 
 
 def encode(body: Any) -> bytes:
-    """JSON on one line. NaN and infinity are no JSON."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    """JSON on one line."""
+    return _ENCODER.encode(body).encode()
 
 
 def pairs(query: Query) -> tuple[tuple[str, str], ...]:

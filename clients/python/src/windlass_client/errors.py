@@ -32,7 +32,6 @@ __all__ = [
     "QueueFullError",
     "RedisUnavailableError",
     "RequestTimeoutError",
-    "StreamBrokenError",
     "TaskFailedError",
     "TimedOutError",
     "TooLargeError",
@@ -78,10 +77,6 @@ class ConnectionFailedError(TransportError):
 
 class TimedOutError(TransportError, TimeoutError):
     """The server took longer than `timeout`."""
-
-
-class StreamBrokenError(TransportError):
-    """A stream broke, and it can't be known where to read on."""
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class Task(Record):
     due_at: datetime | None = part(None, convert=moment)
     expires_at: datetime | None = part(None, convert=moment)
     cursor: str | None = part(None)
-    """Where `results` reads on after this task; none for a task that did not come from there."""
+    """Where `results` goes on after this task. Not every task of a stream has one."""
 
     @property
     def finished(self) -> bool:
@@ -186,7 +186,7 @@ class Transition(Record):
     reason: str = ""
     by: str = ""
     cursor: str | None = None
-    """Where `events` reads on after this one."""
+    """Where `events` goes on after this one. Not every transition of a stream has one."""
 
     @property
     def ref(self) -> str:
@@ -206,8 +206,8 @@ class Batch(Record):
     expired: int = 0
     finished: int = 0
     over: bool = False
-    last_submitted_at: datetime | None = part(None, convert=moment)
-    cost_usd: float | None = None
+    listed_at: datetime | None = part(None, convert=moment)
+    """When a queue joined it last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -461,12 +461,36 @@ class Version(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview(Record):
-    """The fleet at a glance. It grows with the server: what is not named here is in `extra`."""
+    """The fleet at a glance."""
 
-    queues: Json = part(None, json=True)
-    nodes: Json = part(None, json=True)
-    slots: Json = part(None, json=True)
-    running: Json = part(None, json=True)
+    at: datetime | None = part(None, convert=moment)
+    pending: Mapping[str, int] = part(dict)
+    """Tasks that wait for a slot, by priority."""
+    scheduled: int = 0
+    running: int = 0
+    parked: int = 0
+    blocked: int = 0
+    failed: int = 0
+    """In dead letters."""
+    oldest_pending_ms: int | None = None
+    totals: Mapping[str, int] = part(dict)
+    """Of all queues, since each was first used."""
+    nodes: Mapping[str, int] = part(dict)
+    """By state."""
+    slots: int = 0
+    slots_used: int = 0
+    unserved: Sequence[str] = part(tuple, convert=tuple)
+    """Queues with tasks that wait, not paused, that no live node serves."""
+    paused: Sequence[str] = part(tuple, convert=tuple)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check(Record):
+    """A finding of `windlass doctor`."""
+
+    check: str = ""
+    status: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -508,6 +532,6 @@ class BulkReport:
     """Lines that were there already: of an earlier run, or of a request whose answer was lost."""
     rejected: int = 0
     rejects: Sequence[Reject] = ()
-    """The refused lines, with `on_reject="collect"`."""
+    """The refused lines, with `on_reject="collect"`, when all is done."""
     next_line: int = 1
     """The `first_line` with which a further submission to the same batch goes on."""
