@@ -27,7 +27,7 @@ CODE = re.compile(r"(`+)(.+?)\1", re.S)
 # Where another command begins within a line.
 BREAKS = {"|", "||", "&&", ";", "&", "(", ")", "$"}
 # After these the name of a program is the name of a package or an image.
-NAMES = {"-p", "--package", "-t", "--tag", "--target", "--bin"}
+NAMES = {"-p", "--package", "-t", "--tag", "--target", "--bin", "-u", "--unit"}
 # What people need not call, and what has no --help.
 INTERNAL = {("windlass-worker", "sandbox-exec")}
 
@@ -187,7 +187,7 @@ def runbook_faults():
     for url in urls:
         if fault := target_fault(ROOT / "README.md", url):
             yield f"runbook_url: {fault}"
-    headed = set(re.findall(r"^### alert-(\w+)$", (ROOT / "docs/operations.md").read_text(encoding="utf-8"), re.M))
+    headed = set(re.findall(r"^### [Aa]lert[ -](\w+)$", (ROOT / "docs/operations.md").read_text(encoding="utf-8"), re.M))
     yield from (f"{name} has no runbook in docs/operations.md" for name in sorted(alerts - headed))
     yield from (f"docs/operations.md has a runbook for {name}, which is no alert" for name in sorted(headed - alerts))
     if len(urls) != len(re.findall(r"^\s*- alert:", text, re.M)):
