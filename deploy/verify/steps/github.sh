@@ -129,6 +129,14 @@ END
     grep -q '^::error title=rejected%3A malformed,file=bad.jsonl,line=2::' "$work/bad/out" || fail "the rejected line is not annotated"
     grep -q '^::error title=command%3A exit_code,file=a%2Cb.py::default/' "$work/bad/out" || fail "the failed task is not annotated"
     ! grep -q '^::error::forged' "$work/bad/out" || fail "a task's output became a workflow command"
+    # Run again, what failed gets another life; this time it succeeds.
+    cat >once.jsonl <<'END'
+{"type":"command","payload":{"argv":["sh","-c","test $WINDLASS_ATTEMPT -gt 1"]},"max_attempts":1}
+END
+    ! action once GITHUB_JOB=once INPUT_FILE=once.jsonl || fail "the first life succeeds"
+    action twice GITHUB_JOB=once INPUT_FILE=once.jsonl GITHUB_RUN_ATTEMPT=2 || fail "the second life fails"
+    has twice/output completed=1
+    has twice/output failed=0
     action lenient GITHUB_JOB=lenient INPUT_FILE=bad.jsonl INPUT_FAIL_ON=never || fail "fail-on: never does not hold"
     status=0
     echo '{"type":"sleep","payload":{"ms":60000}}' >slow.jsonl
