@@ -21,9 +21,14 @@ fn url(fleet: &Fleet, user: &str) -> String {
 impl Users {
     /// A server with these users and nobody else; the test itself is the administrator.
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further arguments of the server.
+    fn start_with(args: &[&str]) -> Self {
         let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/redis/users.conf");
         let users = users.to_str().expect("a plain path");
-        let redis = ["--include", users];
+        let redis = [&["--include", users], args].concat();
         let mut fleet = Fleet::start(&FleetOptions {
             workers: 0,
             redis: &redis,
@@ -54,6 +59,21 @@ impl Users {
         };
         assert!(answer.as_ref().is_err_and(refused), "{user} may {words:?}: {answer:?}");
     }
+}
+
+/// Redis replays its append-only file as the user `default`, whom nobody is. What that user may not do is lost.
+#[test]
+fn with_these_users_a_redis_that_starts_again_has_all_tasks() {
+    let mut users = Users::start_with(&["--appendonly", "yes"]);
+    users.run("producer", &["submit", "--type", "noop", "--payload", "1", "--id", "done", "--wait"]).ok();
+    users.run("producer", &["submit", "--type", "noop", "--payload", "2", "--id", "later", "--delay", "1h"]).ok();
+    users.fleet.redis.restart();
+    let state = |id: &str| users.run("observer", &["status", id, "-o", "json"]).ok().json()["state"].clone();
+    assert_eq!((state("done"), state("later")), (json!("completed"), json!("scheduled")));
+    assert!(users.fleet.redis.log().contains("Ready to accept connections"));
+    let anybody = redis::Client::open(users.fleet.redis.url()).expect("a valid URL");
+    let refused = anybody.get_connection().and_then(|mut connection| redis::cmd("DBSIZE").query::<u64>(&mut connection));
+    assert!(refused.is_err_and(|why| why.to_string().contains("NOAUTH")), "nobody is let in as `default`");
 }
 
 #[test]
