@@ -3,7 +3,7 @@
 use tokio::sync::OnceCell;
 use windlass_shared::{
     config::{Config, Flag, Sources, Who},
-    model::{NewAction, QueueName, TaskRef},
+    model::{NewAction, QueueName, TaskRef, Trace},
     store::{Connect, Store},
 };
 
@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) format: Option<Format>,
+    /// The trace that this command is a part of, as whoever runs it says.
+    pub(crate) trace: Option<Trace>,
     queue: Option<QueueName>,
     store: OnceCell<Store>,
     /// What this command does to the fleet, if it does.
@@ -47,6 +49,7 @@ impl Context {
         Ok(Self {
             config,
             format: global.output,
+            trace: trace_of_environment(),
             queue,
             store: OnceCell::new(),
             action: OnceCell::new(),
@@ -108,6 +111,12 @@ impl Context {
         let queue = self.queue();
         texts.iter().map(|text| TaskRef::parse(text, &queue).map_err(Failure::from)).collect()
     }
+}
+
+/// What many tools pass to the programs that they run.
+fn trace_of_environment() -> Option<Trace> {
+    let parent = std::env::var("TRACEPARENT").ok()?;
+    Trace::read(&parent, std::env::var("TRACESTATE").ok().as_deref())
 }
 
 /// Groups references by queue, keeping each one's place in the order they were given.

@@ -78,7 +78,11 @@ impl Reader {
             max_payload: context.config.submit.max_payload,
             stop: args.on_error == cli::OnError::Stop,
             types,
-            other: Inherited { queue: Some(context.queue()), ..Inherited::default() },
+            other: Inherited {
+                queue: Some(context.queue()),
+                trace: context.trace.clone(),
+                ..Inherited::default()
+            },
         })
     }
 

@@ -126,8 +126,9 @@ fn reference(page: &str) -> Done {
     match page {
         "states" => output::line(windlass_shared::model::state::markdown().trim_end()),
         "configuration" => output::line(reference_markdown().trim_end()),
-        other => {
-            Err(Failure::Usage(format!("there is no reference page {other:?}: use states or configuration")))
-        }
+        "metrics" => output::line(windlass_telemetry::reference_markdown().trim_end()),
+        other => Err(Failure::Usage(format!(
+            "there is no reference page {other:?}: use states, configuration or metrics"
+        ))),
     }
 }

@@ -49,8 +49,8 @@ pub use self::{
     sandbox::{SandboxMode, SandboxOfType, SandboxSettings},
     secret::{Secret, Url},
     sections::{
-        ClaimCheckSettings, HttpSettings, LogSettings, RedisSettings, SealingSettings, SubmitSettings,
-        WorkerSettings,
+        ClaimCheckSettings, HttpSettings, LogSettings, MetricsSettings, RedisSettings, SealingSettings,
+        SubmitSettings, WorkerSettings,
     },
     setting::{Setting, Who},
     settings::SETTINGS,
@@ -78,6 +78,8 @@ pub struct Config {
     pub operator: Option<String>,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// Who is told the metrics.
+    pub metrics: MetricsSettings,
     /// How tasks are submitted.
     pub submit: SubmitSettings,
     /// How a worker works.
@@ -160,6 +162,7 @@ impl Config {
             namespace: values.get("namespace"),
             operator: values.get("operator"),
             log: LogSettings::from_values(&values),
+            metrics: MetricsSettings::from_values(&values),
             submit: SubmitSettings::from_values(&values),
             worker: WorkerSettings::from_values(&values),
             http: HttpSettings::from_values(&values),

@@ -15,6 +15,7 @@ pub mod state;
 pub mod submission;
 pub mod task;
 pub mod time;
+pub mod trace;
 pub mod unread;
 
 pub use action::{Action, ActionEntry, ActionLog, NewAction};
@@ -33,4 +34,5 @@ pub use state::{Reason, State};
 pub use submission::{Expiry, NewTask, Start, Submission};
 pub use task::{TaskError, TaskRecord, TaskView};
 pub use time::Micros;
+pub use trace::{Trace, TraceParent};
 pub use unread::{Unread, Why};
