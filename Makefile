@@ -117,6 +117,8 @@ docs: ## Regenerate the generated pages
 	mv docs/state-machine.md.new docs/state-machine.md
 	$(CARGO) run --quiet --package windlass -- reference configuration > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
+	$(CARGO) run --quiet --package windlass -- reference metrics > docs/metrics.md.new
+	mv docs/metrics.md.new docs/metrics.md
 
 build: ## Build release binaries
 	$(CARGO) build --release --workspace

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use windlass_shared::{
     config::{Config, Flag, Sources, Who},
-    model::{NewAction, QueueName, TaskRef},
+    model::{NewAction, QueueName, TaskRef, Trace},
     store::{Connect, Store},
 };
 
@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) format: Option<Format>,
+    /// The trace that this command is a part of, as whoever runs it says.
+    pub(crate) trace: Option<Trace>,
     queue: Option<QueueName>,
     store: OnceCell<Store>,
     /// What this command does to the fleet, if it does.
@@ -52,6 +54,7 @@ impl Context {
         Ok(Self {
             config,
             format: global.output,
+            trace: trace_of_environment(),
             queue,
             store: OnceCell::new(),
             action: OnceCell::new(),
@@ -132,6 +135,12 @@ impl Context {
         let queue = self.queue();
         texts.iter().map(|text| TaskRef::parse(text, &queue).map_err(Failure::from)).collect()
     }
+}
+
+/// What many tools pass to the programs that they run.
+fn trace_of_environment() -> Option<Trace> {
+    let parent = std::env::var("TRACEPARENT").ok()?;
+    Trace::read(&parent, std::env::var("TRACESTATE").ok().as_deref())
 }
 
 /// Groups references by queue, keeping each one's place in the order they were given.

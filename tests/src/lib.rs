@@ -15,6 +15,7 @@ pub mod process;
 pub mod proxy;
 pub mod redis;
 pub mod s3;
+pub mod scrape;
 pub mod sentinel;
 pub mod stand_in;
 pub mod tls;

@@ -1,4 +1,4 @@
-//! The admin port: `/livez` and `/readyz`, for Kubernetes and for people. On a thread of its own, so that it answers while
+//! The admin port: `/livez` and `/readyz`, for Kubernetes and for people, and `/metrics` for Prometheus. On a thread of its own, so that it answers while
 //! every other one is blocked.
 
 use std::{
@@ -6,10 +6,20 @@ use std::{
     sync::Arc,
 };
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{
+        HeaderMap, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
+    response::IntoResponse,
+    routing::get,
+};
 use serde_json::{Value, json};
 
 use crate::{
+    metrics::page,
     node::{HEARTBEAT_TTL, Node, Phase},
     worker::WorkerError,
 };
@@ -27,7 +37,8 @@ pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, WorkerError> {
 pub(crate) fn start(listener: TcpListener, node: Arc<Node>) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let serve = async move {
-        let routes = Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).with_state(node);
+        let routes = Router::new().route("/livez", get(livez)).route("/readyz", get(readyz));
+        let routes = routes.route("/metrics", get(metrics)).with_state(node);
         axum::serve(tokio::net::TcpListener::from_std(listener)?, routes).await
     };
     let run = move || {
@@ -36,6 +47,12 @@ pub(crate) fn start(listener: TcpListener, node: Arc<Node>) -> std::io::Result<(
         }
     };
     std::thread::Builder::new().name("admin".into()).spawn(run).map(drop)
+}
+
+/// What the process counted, in the form that the scraper asks for.
+async fn metrics(headers: HeaderMap) -> impl IntoResponse {
+    let page = page(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
+    ([(CONTENT_TYPE, page.content_type)], page.body)
 }
 
 type Answer = (StatusCode, Json<Value>);

@@ -4,10 +4,10 @@ use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use tracing::Instrument;
 use windlass_shared::{
-    model::{ErrorClass, NodeRecord, TaskRecord, TypeName, Why},
+    model::{ErrorClass, NodeRecord, TaskRecord, Trace, TypeName, Why},
     store::Settle,
 };
 
@@ -15,6 +15,7 @@ use crate::{
     catalog::Known,
     decide::{Outcome, decide},
     executor::{Carry, Failure, Job, Progress},
+    metrics::{self, exemplar, metrics},
     node::Node,
     running::Cause,
 };
@@ -25,27 +26,44 @@ mod objects;
 pub(crate) async fn run(
     node: Arc<Node>,
     mut task: TaskRecord,
+    claimed_at: Instant,
     progress: Progress,
     mut stopped: oneshot::Receiver<Cause>,
 ) -> Option<Settle> {
     let span = tracing::info_span!("attempt", task = %task.reference, r#type = %task.task_type, attempt = task.attempt);
     async move {
         let known = node.catalog.get(&task.task_type);
+        let trace = exemplar(task.options.trace.as_ref().and_then(Trace::parent));
+        let mut ran = None;
         let outcome = match objects::fetch(&node, &mut task, &mut stopped).await {
             Some(outcome) => outcome,
             None => match (decode(&mut task, progress), known) {
                 (Err(Unfit::Failed(failure)), _) => Outcome::Failed(failure),
                 (Err(Unfit::NoKey(key)), _) => missing_key(&node, &task, key).await,
                 (Ok(_), None) => unknown_type(&node, &task).await,
-                (Ok(job), Some(known)) => execute(&job, known, known.timeout(&task), &mut stopped).await,
+                (Ok(job), Some(known)) => {
+                    let start = Instant::now();
+                    metrics().starts(start.duration_since(claimed_at), trace);
+                    let outcome = execute(&job, known, known.timeout(&task), &mut stopped).await;
+                    ran = Some(start.elapsed());
+                    outcome
+                }
             },
         };
         // Told to stop already, it cannot be told again.
         let stopped = (!matches!(outcome, Outcome::Stopped(..))).then_some(stopped);
         log(&node, &task, &outcome);
-        let failed = matches!(outcome, Outcome::Failed(_));
-        let policy = known.filter(|_| failed).map(|known| known.policy(&task)).unwrap_or_default();
-        let settle = decide(&task, &policy, outcome, &node.limits, fastrand::f64())?;
+        let failed = if let Outcome::Failed(failure) = &outcome { Some(failure.class) } else { None };
+        let policy = known.filter(|_| failed.is_some()).map(|known| known.policy(&task)).unwrap_or_default();
+        let settle = decide(&task, &policy, outcome, &node.limits, fastrand::f64());
+        let told = metrics::outcome(settle.as_ref());
+        if let Some(took) = ran {
+            metrics().ran(&task.task_type, told, took, trace);
+        }
+        if let (Some(class), "retried") = (failed, told) {
+            metrics().retried(class.as_str());
+        }
+        let settle = settle?;
         objects::put_away(&node, &task.reference, settle, stopped).await
     }
     .instrument(span)
@@ -90,6 +108,7 @@ fn decode(task: &mut TaskRecord, progress: Progress) -> Result<Job, Unfit> {
         ledger: task.ledger.clone(),
         carry: Carry::default(),
         metadata: task.options.metadata.clone(),
+        trace: task.options.trace.as_ref().and_then(Trace::parent),
         progress,
     })
 }

@@ -154,6 +154,7 @@ impl Bench {
             ledger: None,
             carry: Carry::default(),
             metadata: None,
+            trace: None,
             progress: Progress::none(),
         })
     }

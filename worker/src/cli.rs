@@ -41,9 +41,12 @@ pub(crate) struct Cli {
     /// Labels shown with the node: zone=a,pod=worker-0
     #[arg(long, value_name = "LIST")]
     labels: Option<String>,
-    /// Where /livez and /readyz are answered, such as 127.0.0.1:9464 [default: nowhere]
+    /// Where /livez, /readyz and /metrics are answered, such as 127.0.0.1:9464 [default: nowhere]
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<String>,
+    /// A push gateway of Prometheus that is told the metrics, for workers that do not live long
+    #[arg(long, value_name = "URL")]
+    push_gateway: Option<String>,
     /// What is logged: error, warn, info, debug, trace, or a filter such as info,windlass_worker=debug
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
@@ -76,7 +79,7 @@ pub(crate) enum Command {
 impl Cli {
     /// What was given on the command line, by the key of the setting.
     pub(crate) fn flags(&self) -> Vec<Flag> {
-        let given: [(&'static str, &'static str, Option<&String>); 11] = [
+        let given: [(&'static str, &'static str, Option<&String>); 12] = [
             ("redis.url", "--redis-url", self.redis_url.as_ref()),
             ("namespace", "--namespace", self.namespace.as_ref()),
             ("worker.queues", "--queues", self.queues.as_ref()),
@@ -85,6 +88,7 @@ impl Cli {
             ("worker.drain_timeout", "--drain-timeout", self.drain_timeout.as_ref()),
             ("worker.labels", "--labels", self.labels.as_ref()),
             ("worker.admin", "--admin", self.admin.as_ref()),
+            ("metrics.push_gateway", "--push-gateway", self.push_gateway.as_ref()),
             ("redis.durability", "--durability", self.durability.as_ref()),
             ("log.level", "--log", self.log.as_ref()),
             ("log.format", "--log-format", self.log_format.as_ref()),

@@ -19,6 +19,7 @@ use windlass_shared::{
 use crate::{
     attempt,
     executor::Progress,
+    metrics::{LOST, metrics, outcome},
     node::{Hint, Node, Phase, Served},
 };
 
@@ -57,6 +58,8 @@ struct Lane {
     credit: usize,
     /// Attempts that ended and are not settled yet.
     ready: Vec<Settle>,
+    /// When each of them ended.
+    ready_since: Vec<Instant>,
     /// How many tasks each call in flight asks for.
     in_flight: [Option<usize>; CALLS],
     /// State of the smooth weighted rotation.
@@ -74,6 +77,7 @@ impl Lane {
             due: None,
             credit: 0,
             ready: Vec::new(),
+            ready_since: Vec::new(),
             in_flight: [None; CALLS],
             turn: 0,
         }
@@ -89,15 +93,18 @@ impl Lane {
         worth.then(|| self.in_flight.iter().position(Option::is_none)).flatten()
     }
 
-    /// Attempts to settle in one call.
-    fn take_ready(&mut self) -> Vec<Settle> {
+    /// Attempts to settle in one call, and when each ended.
+    fn take_ready(&mut self) -> (Vec<Settle>, Vec<Instant>) {
         let mut bytes = 0;
         let fits = |settle: &&Settle| {
             bytes += settle.result.len() + settle.error.len();
             bytes <= MOST_BYTES
         };
         let n = self.ready.iter().take(MOST_PER_CALL).take_while(fits).count().max(1);
-        if n >= self.ready.len() { std::mem::take(&mut self.ready) } else { self.ready.drain(..n).collect() }
+        if n >= self.ready.len() {
+            return (std::mem::take(&mut self.ready), std::mem::take(&mut self.ready_since));
+        }
+        (self.ready.drain(..n).collect(), self.ready_since.drain(..n).collect())
     }
 
     fn is_silent(&self) -> bool {
@@ -116,6 +123,7 @@ struct Reply {
     call: usize,
     want: usize,
     settles: Vec<Settle>,
+    ended: Vec<Instant>,
     answer: SettledAndClaimed,
 }
 
@@ -281,11 +289,11 @@ impl Dispatcher {
             self.called = index;
             let lane = &mut self.lanes[index];
             let want = lane.credit.min(lane.fit);
-            let settles = lane.take_ready();
+            let ready = lane.take_ready();
             lane.credit -= want;
             lane.in_flight[call] = Some(want);
             let (node, served) = (Arc::clone(&self.node), Arc::clone(&lane.served));
-            self.calls.push(Box::pin(ask(node, served, index, call, want, settles)));
+            self.calls.push(Box::pin(ask(node, served, index, call, want, ready)));
         }
     }
 
@@ -303,12 +311,19 @@ impl Dispatcher {
     }
 
     fn take_reply(&mut self, reply: Reply) {
-        let Reply { lane: index, call, want, settles, answer } = reply;
-        for (settle, settled) in settles.into_iter().zip(&answer.settled) {
-            self.node.running.remove(index, &settle.id, settle.attempt);
+        let Reply { lane: index, call, want, settles, ended, answer } = reply;
+        let claimed_at = Instant::now();
+        let served = Arc::clone(&self.lanes[index].served);
+        let queue = served.partition.name();
+        metrics().claimed(queue.as_str(), answer.claimed.len());
+        for ((settle, ended), settled) in settles.into_iter().zip(ended).zip(&answer.settled) {
+            let task_type = self.node.running.remove(index, &settle.id, settle.attempt).unwrap_or_default();
+            metrics().settled(claimed_at.duration_since(ended));
+            let told = if *settled == Settled::Ok { outcome(Some(&settle)) } else { LOST };
+            metrics().ended(queue.as_str(), &task_type, told);
             if *settled != Settled::Ok {
+                metrics().stale_commit();
                 self.node.stale_commits.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                let queue = self.lanes[index].served.partition.name();
                 tracing::warn!(%queue, id = %settle.id, attempt = settle.attempt, to = %settle.to, "the result was refused: the lease was gone");
             }
         }
@@ -329,17 +344,19 @@ impl Dispatcher {
             lane.due_in(wait);
         }
         for claimed in answer.claimed {
-            self.start(index, claimed);
+            self.start(index, claimed, claimed_at);
         }
     }
 
-    fn start(&mut self, lane: usize, Claimed { task }: Claimed) {
+    fn start(&mut self, lane: usize, Claimed { task }: Claimed, claimed_at: Instant) {
         let (progress, reports) = Progress::channel();
         let stopped = self.node.running.add(lane, &task, reports);
         self.executing += 1;
+        metrics().slots_used(self.executing);
         let (node, ended) = (Arc::clone(&self.node), self.ended.0.clone());
         let (id, number) = (task.reference.id.clone(), task.attempt);
-        let attempt = AssertUnwindSafe(attempt::run(node, task, progress, stopped)).catch_unwind();
+        let attempt =
+            AssertUnwindSafe(attempt::run(node, task, claimed_at, progress, stopped)).catch_unwind();
         tokio::spawn(async move {
             // Panics of executors are caught within; one of our own loses the attempt to its lease, not the slot.
             let settle = attempt.await.unwrap_or_default();
@@ -349,9 +366,17 @@ impl Dispatcher {
 
     fn take_ended(&mut self, Ended { lane, task, attempt, settle }: Ended) {
         self.executing -= 1;
+        metrics().slots_used(self.executing);
+        let of = &mut self.lanes[lane];
         match settle {
-            Some(settle) => self.lanes[lane].ready.push(settle),
-            None => self.node.running.remove(lane, &task, attempt),
+            Some(settle) => {
+                of.ready.push(settle);
+                of.ready_since.push(Instant::now());
+            }
+            None => {
+                let task_type = self.node.running.remove(lane, &task, attempt).unwrap_or_default();
+                metrics().ended(of.served.partition.name().as_str(), &task_type, LOST);
+            }
         }
     }
 
@@ -391,7 +416,7 @@ async fn ask(
     lane: usize,
     number: usize,
     want: usize,
-    settles: Vec<Settle>,
+    (settles, ended): (Vec<Settle>, Vec<Instant>),
 ) -> Reply {
     let nonce = new_id().to_string();
     let call = SettleAndClaim {
@@ -414,5 +439,5 @@ async fn ask(
             }
         }
     };
-    Reply { lane, call: number, want, settles, answer }
+    Reply { lane, call: number, want, settles, ended, answer }
 }

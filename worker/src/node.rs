@@ -18,7 +18,7 @@ use windlass_shared::{
     store::{Partition, Result, Store},
 };
 
-use crate::{catalog::Catalog, pulse::Pulses, running::Running};
+use crate::{catalog::Catalog, metrics::metrics, pulse::Pulses, running::Running};
 
 /// The phases of a node's life, in order but for quiet and active, between which people switch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,6 +107,7 @@ impl Node {
             allowed
         });
         if changed {
+            metrics().state(&next.state().to_string());
             tracing::info!(node = %self.id, state = %next.state(), "the node changes its state");
         }
     }

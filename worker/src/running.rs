@@ -76,12 +76,13 @@ impl Running {
     }
 
     /// The attempt's settle was answered, or its lease is lost. A later attempt of the same task, which this node may
-    /// have claimed meanwhile, stays.
-    pub(crate) fn remove(&self, partition: usize, id: &TaskId, attempt: u32) {
-        if let hash_map::Entry::Occupied(entry) = self.lock().entry((partition, id.clone()))
-            && entry.get().attempt == attempt
-        {
-            entry.remove();
+    /// have claimed meanwhile, stays. Gives the task's type.
+    pub(crate) fn remove(&self, partition: usize, id: &TaskId, attempt: u32) -> Option<String> {
+        match self.lock().entry((partition, id.clone())) {
+            hash_map::Entry::Occupied(entry) if entry.get().attempt == attempt => {
+                Some(entry.remove().task_type)
+            }
+            _ => None,
         }
     }
 
@@ -164,7 +165,7 @@ mod tests {
         assert!(first.blocking_recv().is_err(), "the first attempt is told that its place is taken");
         let reference = task(1).reference;
         assert!(!running.stop_attempt(0, &reference.id, 1, Cause::Lost));
-        running.remove(0, &reference.id, 1);
+        assert_eq!(running.remove(0, &reference.id, 1), None);
         assert_eq!(running.held(0).iter().map(|held| held.attempt).collect::<Vec<_>>(), [2]);
         assert!(second.try_recv().is_err() && running.stop(&reference, Cause::Cancelled));
         assert_eq!(second.try_recv(), Ok(Cause::Cancelled));

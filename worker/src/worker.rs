@@ -20,8 +20,10 @@ use crate::{
     executor::Executor,
     gateway::{Gateway, refresh},
     loops::{beat, bell, inbox},
+    metrics::metrics,
     node::{Limits, Node, Phase},
     pulse::Pulses,
+    push::Pusher,
     run_file::{self, RunFile},
     running::Running,
     sandbox::Host,
@@ -131,6 +133,7 @@ impl Worker {
             tracing::warn!(%why, "a provider of models cannot be called");
         }
         let (node, hints) = assemble(&self.config, catalog, store, host.record().clone()).await?;
+        let pusher = self.config.metrics.push_gateway.as_ref().and_then(|url| Pusher::start(url, &node.id));
         if let Some(listener) = admin_port {
             admin::start(listener, Arc::clone(&node))?;
         }
@@ -150,6 +153,9 @@ impl Worker {
         let ended = live(node, connect, signals, hints).await;
         catalog_of_models.abort();
         gateway.told().await;
+        if let Some(pusher) = pusher {
+            pusher.end().await;
+        }
         ended
     }
 }
@@ -201,6 +207,8 @@ async fn assemble(
     sandbox: SandboxRecord,
 ) -> Result<(Arc<Node>, mpsc::UnboundedReceiver<crate::node::Hint>), WorkerError> {
     let (hints, hints_taken) = mpsc::unbounded_channel();
+    metrics().state(&Phase::Starting.state().to_string());
+    metrics().slots(config.worker.concurrency);
     let node = Node {
         id: new_node_id(),
         served: watch::Sender::default(),

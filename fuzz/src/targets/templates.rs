@@ -155,6 +155,7 @@ fn fill(template: &Value, payload: &str) {
         ledger: None,
         carry: Carry::default(),
         metadata: None,
+        trace: None,
         progress: Progress::none(),
     };
     match template {

@@ -96,7 +96,11 @@ impl Reader {
             max_payload: context.config.submit.max_payload,
             stop: false,
             types,
-            other: Inherited { queue: Some(context.queue()), ..Inherited::default() },
+            other: Inherited {
+                queue: Some(context.queue()),
+                trace: context.trace.clone(),
+                ..Inherited::default()
+            },
         }
     }
 

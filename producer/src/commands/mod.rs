@@ -137,8 +137,9 @@ fn reference(page: &str) -> Done {
         "states" => output::line(windlass_shared::model::state::markdown().trim_end()),
         "configuration" => output::line(reference_markdown().trim_end()),
         "openapi" => output::line(&serve::document().to_pretty_json().unwrap_or_default()),
+        "metrics" => output::line(windlass_telemetry::reference_markdown().trim_end()),
         other => Err(Failure::Usage(format!(
-            "there is no reference page {other:?}: use states, configuration or openapi"
+            "there is no reference page {other:?}: use states, configuration, metrics or openapi"
         ))),
     }
 }

@@ -102,6 +102,7 @@ pub(crate) fn inherited(context: &Context, task_type: &TypeName) -> Inherited {
     Inherited {
         queue: Some(queue.unwrap_or_else(|| context.queue())),
         priority: spec.and_then(|spec| spec.priority),
+        trace: context.trace.clone(),
         ..Inherited::default()
     }
 }

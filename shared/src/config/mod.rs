@@ -50,8 +50,8 @@ pub use self::{
     sandbox::{SandboxMode, SandboxOfType, SandboxSettings},
     secret::{Secret, Url},
     sections::{
-        ClaimCheckSettings, HttpSettings, LogSettings, RedisSettings, SealingSettings, ServeSettings,
-        SubmitSettings, WorkerSettings,
+        ClaimCheckSettings, HttpSettings, LogSettings, MetricsSettings, RedisSettings, SealingSettings,
+        ServeSettings, SubmitSettings, WorkerSettings,
     },
     setting::{Setting, Who},
     settings::SETTINGS,
@@ -80,6 +80,8 @@ pub struct Config {
     pub operator: Option<String>,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// Who is told the metrics.
+    pub metrics: MetricsSettings,
     /// How tasks are submitted.
     pub submit: SubmitSettings,
     /// How the HTTP API and the web page are served.
@@ -168,6 +170,7 @@ impl Config {
             namespace: values.get("namespace"),
             operator: values.get("operator"),
             log: LogSettings::from_values(&values),
+            metrics: MetricsSettings::from_values(&values),
             submit: SubmitSettings::from_values(&values),
             serve: ServeSettings::from_values(&values),
             worker: WorkerSettings::from_values(&values),

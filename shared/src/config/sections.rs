@@ -79,6 +79,13 @@ pub struct LogSettings {
     pub format: Format,
 }
 
+/// `metrics.*`: who is told the metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// A push gateway of Prometheus.
+    pub push_gateway: Option<String>,
+}
+
 /// `submit.*`: how tasks are submitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubmitSettings {
@@ -208,6 +215,12 @@ impl ClaimCheckSettings {
 impl LogSettings {
     pub(super) fn from_values(values: &Values) -> Self {
         Self { level: values.get("log.level"), format: values.get("log.format") }
+    }
+}
+
+impl MetricsSettings {
+    pub(super) fn from_values(values: &Values) -> Self {
+        Self { push_gateway: values.get("metrics.push_gateway") }
     }
 }
 

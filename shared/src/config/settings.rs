@@ -341,7 +341,14 @@ pub const SETTINGS: &[Setting] = &[
         key: "worker.admin",
         env: &["WINDLASS_ADMIN"],
         kind: Kind::Name("an address such as 127.0.0.1:9464", check::<SocketAddr>),
-        help: "Where /livez and /readyz are answered. Unless given, nowhere.",
+        help: "Where /livez, /readyz and /metrics are answered. Unless given, nowhere.",
+        ..WORKER
+    },
+    Setting {
+        key: "metrics.push_gateway",
+        env: &["WINDLASS_PUSH_GATEWAY"],
+        kind: Kind::HttpUrl,
+        help: "A push gateway of Prometheus that is told the metrics every 15 s and at the end, for workers that do not live long enough to be scraped.",
         ..WORKER
     },
     Setting {

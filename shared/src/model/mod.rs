@@ -17,6 +17,7 @@ pub mod state;
 pub mod submission;
 pub mod task;
 pub mod time;
+pub mod trace;
 pub mod unread;
 
 pub use action::{Action, ActionEntry, ActionLog, NewAction};
@@ -35,4 +36,5 @@ pub use state::{Reason, State};
 pub use submission::{Expiry, NewTask, Start, Submission};
 pub use task::{TaskError, TaskRecord, TaskView};
 pub use time::Micros;
+pub use trace::{Trace, TraceParent};
 pub use unread::{Unread, Why};

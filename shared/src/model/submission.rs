@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    BatchName, ConcurrencyKey, Micros, Priority, QueueName, TaskId, TenantName, TypeName, id, retry::Wanted,
-    time,
+    BatchName, ConcurrencyKey, Micros, Priority, QueueName, TaskId, TenantName, Trace, TypeName, id,
+    retry::Wanted, time,
 };
 
 /// One task as it is given on the command line or in a line of JSON. Unknown fields are refused.
@@ -94,6 +94,15 @@ pub struct Options {
     /// The same, sealed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sealed: Option<String>,
+    /// The trace that it was submitted in. Nodes that do not know it leave it alone.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
+    pub trace: Option<Trace>,
+}
+
+/// A trace that cannot be read is none: no task fails for it.
+fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Trace>, D::Error> {
+    let text = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(text.get()).ok())
 }
 
 /// When a task may start.
@@ -160,6 +169,8 @@ pub struct Inherited {
     pub batch: Option<BatchName>,
     /// The line in the file, from 1: the id is derived from it and the batch.
     pub line: Option<u64>,
+    /// The trace of whoever submits. It decides nothing: the same task from another trace is the same task.
+    pub trace: Option<Trace>,
 }
 
 impl Submission {
@@ -224,7 +235,7 @@ impl Submission {
             start: self.start()?,
             expiry: self.expiry()?,
             weight: self.weight()?,
-            options: self.options()?,
+            options: self.options(inherited.trace.as_ref())?,
             queue: self.queue.or_else(|| inherited.queue.clone()).unwrap_or_else(QueueName::default_queue),
             priority: self.priority.or(inherited.priority).unwrap_or_default(),
             task_type: self.task_type,
@@ -281,7 +292,7 @@ impl Submission {
         }
     }
 
-    fn options(&self) -> Result<String, String> {
+    fn options(&self, trace: Option<&Trace>) -> Result<String, String> {
         let timeout_ms = match &self.timeout {
             None => None,
             Some(text) => match time::parse_duration(text).map_err(|e| format!("timeout: {e}"))? {
@@ -308,6 +319,7 @@ impl Submission {
             retry: self.retry.clone(),
             metadata: self.metadata.clone(),
             sealed: None,
+            trace: trace.cloned(),
         };
         let text = serde_json::to_string(&options).map_err(|e| e.to_string())?;
         Ok(if text == "{}" { String::new() } else { text })
@@ -371,5 +383,21 @@ mod tests {
         let c = resolve(r#"{"type":"noop","delay":"2h"}"#, Some(3)).unwrap();
         assert_eq!(a.id, c.id);
         assert_ne!(a.digest, c.digest);
+    }
+
+    #[test]
+    fn a_trace_travels_with_the_task_and_makes_it_no_other_one() {
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let resolve = |trace: Option<Trace>| {
+            let submission: Submission = serde_json::from_str(r#"{"type":"noop","key":"k"}"#).unwrap();
+            submission.resolve(&Inherited { trace, ..Inherited::default() }, 100).unwrap()
+        };
+        let (with, without) = (resolve(Trace::read(parent, Some("a=1"))), resolve(None));
+        assert_eq!((&with.id, &with.digest), (&without.id, &without.digest));
+        assert_eq!(without.options, "");
+        let options: Options = serde_json::from_str(&with.options).unwrap();
+        assert_eq!(options.trace, Trace::read(parent, Some("a=1")));
+        let broken: Options = serde_json::from_str(r#"{"max_attempts":2,"trace":5}"#).unwrap();
+        assert_eq!((broken.max_attempts, broken.trace), (Some(2), None));
     }
 }

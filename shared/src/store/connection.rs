@@ -7,7 +7,7 @@ use redis::{
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
 };
 
-use super::{followed::Followed, mended::Mended};
+use super::{followed::Followed, mended::Mended, timing::round_trip};
 
 /// Clones share the connection.
 #[derive(Clone)]
@@ -68,12 +68,12 @@ impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::Single(server) => {
-                Box::pin(server.send(async |c| c.send_packed_command(cmd).await?.extract_error()))
+                Box::pin(round_trip(server.send(async |c| c.send_packed_command(cmd).await?.extract_error())))
             }
-            Self::Followed(primary) => {
-                Box::pin(primary.send(async |c| c.send_packed_command(cmd).await?.extract_error()))
-            }
-            Self::Cluster(connection) => connection.req_packed_command(cmd),
+            Self::Followed(primary) => Box::pin(round_trip(
+                primary.send(async |c| c.send_packed_command(cmd).await?.extract_error()),
+            )),
+            Self::Cluster(connection) => Box::pin(round_trip(connection.req_packed_command(cmd))),
         }
     }
 
@@ -85,12 +85,14 @@ impl ConnectionLike for Connection {
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
             Self::Single(server) => {
-                Box::pin(server.send(async move |c| replies(c, cmd, offset, count).await))
+                Box::pin(round_trip(server.send(async move |c| replies(c, cmd, offset, count).await)))
             }
             Self::Followed(primary) => {
-                Box::pin(primary.send(async move |c| replies(c, cmd, offset, count).await))
+                Box::pin(round_trip(primary.send(async move |c| replies(c, cmd, offset, count).await)))
             }
-            Self::Cluster(connection) => connection.req_packed_commands(cmd, offset, count),
+            Self::Cluster(connection) => {
+                Box::pin(round_trip(connection.req_packed_commands(cmd, offset, count)))
+            }
         }
     }
 

@@ -106,6 +106,12 @@ impl StoreError {
     }
 
     pub(super) fn new(error: &RedisError, url: &str) -> Self {
+        let told = Self::of(error, url);
+        super::timing::failed(&told, error.is_timeout());
+        told
+    }
+
+    fn of(error: &RedisError, url: &str) -> Self {
         let text = error.to_string();
         match error.kind() {
             ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => {

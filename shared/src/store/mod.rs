@@ -37,6 +37,7 @@ mod settle;
 mod slot;
 mod spec;
 mod submit;
+mod timing;
 mod wait;
 
 use std::{sync::Arc, time::Duration};
@@ -62,6 +63,7 @@ pub use script::{Script, all as all_scripts};
 pub use server::{IN_STEP, ServerFacts};
 pub use settle::{Claimed, Settle, SettleAndClaim, Settled, SettledAndClaimed};
 pub use submit::{Accepted, MOST_PER_SUBMIT};
+pub use timing::{Figures, Timing, timing};
 
 use self::{connection::Connection, queue::Known, wait::Waits};
 use crate::model::Durability;

@@ -1,10 +1,10 @@
 //! The scripts: one Lua file per atomic change, composed with the parts that it needs.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Instant};
 
 use redis::{ErrorKind, FromRedisValue, RedisError, ServerErrorKind, ToRedisArgs, aio::ConnectionLike};
 
-use super::{Store, StoreError, connection::Connection, keys};
+use super::{Store, StoreError, connection::Connection, keys, timing::Times};
 
 /// A script that Redis runs as one step.
 #[derive(Debug)]
@@ -15,13 +15,15 @@ pub struct Script {
     pub own: &'static str,
     source: String,
     sha: String,
+    /// From sending it to its answer.
+    pub(super) took: Times,
 }
 
 impl Script {
     fn new(name: &'static str, parts: &[&str], own: &'static str) -> Self {
         let source = parts.iter().copied().chain([own]).collect::<Vec<_>>().join("\n");
         let sha = redis::Script::new(&source).get_hash().to_owned();
-        Self { name, own, source, sha }
+        Self { name, own, source, sha, took: Times::new() }
     }
 }
 
@@ -101,12 +103,15 @@ impl Script {
             command.arg(script).arg(keys.len()).arg(keys).arg(args);
             command
         };
-        match command("EVALSHA", &self.sha).query_async(connection).await {
+        let start = Instant::now();
+        let answer = match command("EVALSHA", &self.sha).query_async(connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 command("EVAL", &self.source).query_async(connection).await
             }
             other => other,
-        }
+        };
+        self.took.record(start.elapsed());
+        answer
     }
 }
 

@@ -32,6 +32,7 @@ mod look;
 mod many_nodes;
 mod memory;
 mod metrics;
+mod metrics_port;
 mod million;
 mod models;
 mod moves;

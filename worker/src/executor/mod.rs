@@ -31,7 +31,7 @@ use std::{
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use windlass_shared::model::{Priority, TaskRef, TypeName};
+use windlass_shared::model::{Priority, TaskRef, TraceParent, TypeName};
 
 pub use failure::{Failure, Next};
 pub use progress::{Progress, Reports};
@@ -65,6 +65,8 @@ pub struct Job {
     pub carry: Carry,
     /// What the submitter attached for their own use.
     pub metadata: Option<Box<RawValue>>,
+    /// The trace that the attempt is a part of.
+    pub trace: Option<TraceParent>,
     /// Where to report progress.
     pub progress: Progress,
 }

@@ -28,6 +28,7 @@ pub(crate) fn job(payload: &Value) -> Job {
         ledger: None,
         carry: super::Carry::default(),
         metadata: None,
+        trace: None,
         progress: Progress::none(),
     }
 }

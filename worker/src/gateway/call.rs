@@ -7,6 +7,7 @@ use std::{
 
 use windlass_llm::{ChatRequest, Finish, ToolCall, Usage, select::Requirements};
 use windlass_shared::{config::CacheKind, store::Gate};
+use windlass_telemetry::Trace;
 
 use super::{
     Gateway, Ledger,
@@ -29,6 +30,8 @@ pub(crate) struct Who {
     pub(crate) rank: u8,
     /// The task gave its slot back before.
     pub(crate) returning: bool,
+    /// The trace that it is a part of, for exemplars.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// What is asked.

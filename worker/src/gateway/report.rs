@@ -13,6 +13,7 @@ use windlass_shared::{
     model::time::micros,
     store::{Answered as Told, BreakerRule, CallVerdict, Gate, Judged, Taught},
 };
+use windlass_telemetry::worker::Call;
 
 use super::{
     Gateway, Ledger,
@@ -20,7 +21,7 @@ use super::{
     candidates::Candidate,
     ledger::CallRecord,
 };
-use crate::executor::Carry;
+use crate::{executor::Carry, metrics::metrics};
 
 /// The weight of what the fleet learns halves in this time.
 pub(crate) const HALF_LIFE: Duration = Duration::from_hours(1);
@@ -112,6 +113,7 @@ impl Report {
     ) -> impl Future<Output = ()> + Send + 'static {
         self.told = true;
         let Seen { usage, duration: latency, first_token: first, limits } = *seen;
+        self.count(None, latency, &usage, cost);
         async move {
             let number = |n: Option<u64>| n.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
             let count = |n: Option<u64>| n.map_or(0, |n| i64::try_from(n).unwrap_or(0));
@@ -155,6 +157,8 @@ impl Report {
     ) -> impl Future<Output = ()> + Send + 'static {
         self.told = true;
         let error = error.clone();
+        let cost = if error.began { cost_of_usage(&error.usage, &self.candidate) } else { None };
+        self.count(Some(error.class.as_str()), took, &error.usage, cost);
         async move {
             let candidate = self.candidate.clone();
             let class = error.class.as_str();
@@ -165,7 +169,7 @@ impl Report {
             // Nothing was produced unless the answer had begun; then what is not told counts as reserved.
             let nothing = if error.began { -1 } else { 0 };
             let number = |n: Option<u64>| n.map_or(nothing, |n| i64::try_from(n).unwrap_or(i64::MAX));
-            let cost = if error.began { cost_of_usage(&error.usage, &candidate).unwrap_or(-1) } else { 0 };
+            let cost = if error.began { cost.unwrap_or(-1) } else { 0 };
             let class_count = format!("error_{class}");
             let outcome = Outcome {
                 verdict: if policy.counts_for_breaker { CallVerdict::Failure } else { CallVerdict::Neither },
@@ -187,6 +191,14 @@ impl Report {
             };
             self.tell(outcome, "").await;
         }
+    }
+
+    /// For the metrics of this process.
+    fn count(&self, error: Option<&str>, took: Duration, usage: &Usage, cost: Option<i64>) {
+        let tokens =
+            [usage.input, usage.output, usage.cached, usage.reasoning].map(Option::unwrap_or_default);
+        let (model, trace) = (self.candidate.model.id.as_str(), self.who.trace);
+        metrics().called(&Call { model, error, took, tokens, cost, trace });
     }
 
     async fn tell(&self, outcome: Outcome<'_>, stored: &str) {
@@ -253,6 +265,7 @@ impl Drop for Report {
         } else {
             (CallVerdict::Neither, "cancelled", "error_cancelled")
         };
+        self.count(Some(class), took, &Usage::default(), None);
         _ = tracker.spawn_on(
             async move {
                 let outcome = Outcome {
@@ -399,6 +412,7 @@ impl Stored {
 
     /// The answer as if it had been given now, at no cost.
     pub(crate) fn hit(self, ledger: &mut Ledger, name: &str, how: &str, why: String) -> Answered {
+        metrics().cache_hit(&self.asked);
         ledger.add(CallRecord {
             model: self.model,
             asked: self.asked.clone(),

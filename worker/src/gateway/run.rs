@@ -26,7 +26,7 @@ use super::{
     mode,
     report::{Report, Stored, Unsure},
 };
-use crate::executor::Failure;
+use crate::{executor::Failure, metrics::metrics};
 
 /// A call that others wait for is renewed this often; it is given up after 30 s.
 const RENEW: Duration = Duration::from_secs(10);
@@ -194,13 +194,29 @@ impl<'a> Run<'a> {
         // Dropped half way, or without a reply, it may have reserved something.
         let unsure = Unsure::new(self.gate, id, &self.candidates[open[0]].ask.breaker, self.gateway.rule);
         let admission = self.gate.admit(&ask).await;
-        if admission.is_ok() {
+        if let Ok(admission) = &admission {
             unsure.known();
+            self.seen(open, admission);
         }
         admission.map_err(|error| {
             // Nobody may spend without asking: the task is tried again when Redis answers.
             Failure::new(ErrorClass::Connection, format!("limits and budgets cannot be asked for: {error}"))
         })
+    }
+
+    /// Which breakers were open and which not, for the metrics.
+    fn seen(&self, open: &[usize], admission: &Admission) {
+        let candidate = |at: usize| open.get(at).map(|index| &self.candidates[*index].ask.breaker);
+        let (skipped, chosen) = match admission {
+            Admission::Go { index, skipped } => (skipped, candidate(*index)),
+            Admission::Wait { skipped, .. } | Admission::Refused(skipped) => (skipped, None),
+            Admission::Hit(_) | Admission::Flight { .. } => return,
+        };
+        let shut = skipped.iter().filter(|skip| skip.reason == "breaker");
+        shut.filter_map(|skip| candidate(skip.index)).for_each(|name| metrics().breaker(name, true));
+        if let Some(name) = chosen {
+            metrics().breaker(name, false);
+        }
     }
 
     /// Calls one model; an answer, or nothing if another one is to be asked.

@@ -9,6 +9,7 @@ use windlass_shared::store::{Connect, Extend, Held, Result, Store};
 
 use super::inbox::obey;
 use crate::{
+    metrics::metrics,
     node::{HEARTBEAT_TTL, Hint, Node, Phase, Served},
     running::Cause,
 };
@@ -36,8 +37,11 @@ async fn run(node: &Arc<Node>, connect: &Connect, mut stop: watch::Receiver<bool
     let mut phase = node.phase.subscribe();
     loop {
         node.pulses.heartbeat.beat();
-        let next = Instant::now() + node.beat_interval();
-        let wait = match beat.once(connect).await {
+        let start = Instant::now();
+        let next = start + node.beat_interval();
+        let beaten = beat.once(connect).await;
+        metrics().beat(beaten.is_ok(), start.elapsed());
+        let wait = match beaten {
             Ok(()) => next,
             Err(error) => {
                 tracing::warn!(%error, "the heartbeat failed; trying again");
@@ -102,6 +106,7 @@ async fn extend(node: &Node, store: &Store, index: usize, served: &Served) -> Re
         // Told of the attempts that were asked about, and of no later ones.
         for Held { id, attempt, .. } in page {
             if answer.lost.contains(id) && node.running.stop_attempt(index, id, *attempt, Cause::Lost) {
+                metrics().lost_lease();
                 tracing::warn!(queue = %partition.name(), %id, attempt, "the lease is lost; the attempt is dropped");
             } else if answer.cancelled.contains(id) {
                 node.running.stop_attempt(index, id, *attempt, Cause::Cancelled);

@@ -35,6 +35,7 @@ use super::{Executor, Failure, Job};
 use crate::{
     executor::Next,
     gateway::{Gateway, Ledger, Who},
+    metrics::exemplar,
     pipeline::Pipeline,
     sandbox::{Host, Sandbox},
 };
@@ -204,6 +205,7 @@ impl LlmExecutor {
             category: category.unwrap_or_default().to_owned(),
             rank: job.priority.band(),
             returning: job.waits > 0,
+            trace: exemplar(job.trace),
         }
     }
 
