@@ -47,14 +47,14 @@ redis_users() {
 # A token for the HTTP API. serve gets its hash, and the token goes to who uses it. $1: its name, $2: its roles
 token() {
     [ ! -s "$secrets/token-$1" ] || return 0
-    made=$(windlass tokens generate "$1" --roles "$2" 2>&1) || { echo "setup: windlass tokens generate: $made" >&2; exit 1; }
-    printf '%s\n' "$made" | sed -n '/^\[tokens\./,/^roles/p' | write "$secrets/hash-$1" 0400
-    printf '%s\n' "$made" | grep -o 'wlt_[A-Za-z0-9_-]*' | head -n 1 | tr -d '\n' | write "$secrets/token-$1" 0400
-    [ -s "$secrets/hash-$1" ] && [ -s "$secrets/token-$1" ] || {
-        rm -f "$secrets/hash-$1" "$secrets/token-$1"
-        echo "setup: windlass tokens generate gave no token" >&2
+    rm -f "$secrets/hash-$1"
+    # The token goes to stdout, its hash into the file; what it says to people is for people.
+    said=$(windlass tokens generate "$1" --roles "$2" --append "$secrets/hash-$1" 2>"$secrets/said") || {
+        echo "setup: windlass tokens generate: $(cat "$secrets/said")" >&2
         exit 1
     }
+    rm -f "$secrets/said"
+    printf '%s' "$said" | write "$secrets/token-$1" 0400
 }
 
 make() {
