@@ -5,6 +5,7 @@
 #   deploy/verify/steps/containers.sh [DIR]      DIR holds release binaries; ~/.cache/windlass/target/release unless given
 #
 # Exit code 77: the files are good, but no engine can be had.
+# needs: programs
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 programs=${1:-${CARGO_TARGET_DIR:-$HOME/.cache/windlass/target}/release}

@@ -2,6 +2,7 @@
 # The examples for GitHub and pre-commit: their files against the schemas and linters, their scripts with the real programs.
 #
 #   deploy/verify/steps/github.sh [DIR]      DIR holds release binaries; ~/.cache/windlass/target/release unless given
+# needs: programs
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 root=$PWD

@@ -7,6 +7,7 @@
 * Each `windlass ...` and `windlass-worker ...` in a code block or in `code` uses commands and flags that --help knows.
 * Each alert has a runbook, each runbook an alert, and each runbook_url a heading.
 """
+# needs: programs
 
 import functools
 import os
@@ -26,8 +27,10 @@ FENCE = re.compile(r"^\s*(```+|~~~+)\s*(\S*)")
 CODE = re.compile(r"(`+)(.+?)\1", re.S)
 # Where another command begins within a line.
 BREAKS = {"|", "||", "&&", ";", "&", "(", ")", "$"}
-# After these the name of a program is the name of a package or an image.
-NAMES = {"-p", "--package", "-t", "--tag", "--target", "--bin", "-u", "--unit"}
+# After these words of docker the name of a program is that of an image.
+NAMES = {"-t", "--tag", "--target", "--name", "--network"}
+# These start the program that comes next.
+RUNNERS = {"sudo", "exec", "nohup", "nice", "env", "time"}
 # What people need not call, and what has no --help.
 INTERNAL = {("windlass-worker", "sandbox-exec")}
 
@@ -133,6 +136,13 @@ def call_faults(words):
             positional = bool(commands) is False
 
 
+def starts_program(lead):
+    """Whether the word after these is a program, and not the name of a package, a service or a namespace."""
+    if lead and lead[0] == "docker":
+        return lead[-1] not in NAMES
+    return all(re.match(r"[A-Za-z_]+=", word) or word in RUNNERS for word in lead)
+
+
 def calls(text):
     """The calls of our programs in a line of a shell, or in a piece of code, as lists of words."""
     text = re.sub(r"[\[\]]", " ", text) if not re.search(r"""['"{]""", text) else text
@@ -142,17 +152,19 @@ def calls(text):
         words = list(lexer)
     except ValueError:
         words = text.split()
-    call = None
-    for before, word in zip([None, *words], words):
+    call, lead = None, []
+    for word in words:
         # A drawing is no command.
         if word in BREAKS or re.fullmatch(r"[|&;()<>]+", word) or not word.isascii() and call and len(call) == 1:
             if call:
                 yield call
-            call = None
+            call, lead = None, []
         elif call is not None:
             call += [part for part in word.split("|") if part][:1] if "|" in word else [word]
-        elif word.split("/")[-1] in ("windlass", "windlass-worker") and before not in NAMES:
+        elif word.split("/")[-1] in ("windlass", "windlass-worker") and starts_program(lead):
             call = [word.split("/")[-1]]
+        else:
+            lead.append(word)
     if call:
         yield call
 

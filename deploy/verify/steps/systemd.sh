@@ -2,6 +2,7 @@
 # The units for systemd, verified as files. Exit code 77: there is no systemd-analyze here.
 #
 #   deploy/verify/steps/systemd.sh [DIR]      DIR holds the programs; ~/.cache/windlass/target/release unless given
+# needs: programs
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 programs=$(cd "${1:-${CARGO_TARGET_DIR:-$HOME/.cache/windlass/target}/release}" && pwd)
