@@ -294,6 +294,9 @@ pub(crate) struct Submit {
     /// Wait until it is finished; exit 1 if it failed
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Only check what would be submitted: nothing is asked of Redis
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) dry_run: bool,
     /// Refuse a type that no live node knows
     #[arg(long)]
     pub(crate) strict: bool,
@@ -569,6 +572,9 @@ pub(crate) struct Dev {
     /// Where the private Redis and the logs live
     #[arg(long, value_name = "DIR", default_value = ".windlass")]
     pub(crate) dir: PathBuf,
+    /// Where the API and the web page are served (a free port if it is taken), or none
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8642")]
+    pub(crate) page: String,
     /// Send `llm` tasks to a scripted stand-in for a model, on this machine; with a scenario if a file is given
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[expect(clippy::option_option, reason = "absent, alone, or with a file")]

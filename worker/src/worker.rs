@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 use windlass_shared::{
     config::{Config, ConfigFaults},
     model::{SandboxRecord, id::new_node_id},
@@ -19,7 +22,7 @@ use crate::{
     dispatch::Dispatcher,
     executor::Executor,
     gateway::{Gateway, refresh},
-    loops::{beat, bell, inbox},
+    loops::{beat, bell, inbox, pod_cost},
     metrics::metrics,
     node::{Limits, Node, Phase},
     pulse::Pulses,
@@ -150,8 +153,13 @@ impl Worker {
             "the worker is ready"
         );
         let catalog_of_models = tokio::spawn(refresh::run(Arc::clone(&gateway)));
+        let kubernetes = &self.config.kubernetes;
+        let pod_cost = kubernetes
+            .pod_deletion_cost
+            .then(|| tokio::spawn(pod_cost::run(Arc::clone(&node), kubernetes.api.clone())));
         let ended = live(node, connect, signals, hints).await;
         catalog_of_models.abort();
+        pod_cost.inspect(JoinHandle::abort);
         gateway.told().await;
         if let Some(pusher) = pusher {
             pusher.end().await;

@@ -3,6 +3,7 @@
 //! A thread reads and checks lines ([`read`]); chunks of them go to Redis with a few calls in flight ([`send`]).
 
 pub(crate) mod read;
+pub(crate) mod rehearsal;
 pub(crate) mod rejects;
 pub(crate) mod send;
 pub(crate) mod types;
@@ -62,6 +63,9 @@ pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
     let reader = Reader::open(context, &args, batch.clone())?;
     let rejects = Rejects::create(args.file.as_deref().unwrap_or("-"), args.rejects.as_deref())?;
     let budget = commands::budget(&args)?;
+    if args.dry_run {
+        return rehearsal::run(context, reader, rejects).await;
+    }
     let store = context.store().await?;
     let writer = Writer::open(&args.write)?;
     if let (Some(batch), Some(limit)) = (&batch, budget) {

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::mpsc;
 use windlass_shared::{
     model::{
-        BatchName, NewTask, TypeName,
+        BatchName, NewTask, Trace, TypeName,
         submission::{Inherited, Submission},
     },
     store::MOST_PER_SUBMIT,
@@ -102,6 +102,14 @@ impl Reader {
                 ..Inherited::default()
             },
         }
+    }
+
+    /// The lines belong to this trace, and not to ours.
+    pub(crate) fn traced(mut self, trace: Option<&Trace>) -> Self {
+        for inherited in self.types.values_mut().chain([&mut self.other]) {
+            inherited.trace = trace.cloned();
+        }
+        self
     }
 
     /// Ids are derived from `key` and the number of the line, of which the first one is given.

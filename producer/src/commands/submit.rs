@@ -30,6 +30,11 @@ pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
     }
     let task = task(context, &args)?;
     let limit = budget(&args)?;
+    if args.dry_run {
+        bulk::rehearsal::tell_undeclared(context, &task.task_type);
+        say!("windlass: nothing is wrong with it; it would go to queue {}", task.queue);
+        return Ok(());
+    }
     let store = context.store().await?;
     let writer = Writer::open(&args.write)?;
     if let (Some(batch), Some(limit)) = (&task.batch, limit) {

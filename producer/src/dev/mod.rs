@@ -1,6 +1,7 @@
 //! `dev`: a whole fleet on one machine, for trying out: a private Redis and some workers, as real processes.
 
 pub(crate) mod child;
+mod page;
 mod redis;
 mod scripted;
 
@@ -60,10 +61,17 @@ pub(crate) async fn run(context: &Context, global: &Global, args: cli::Dev) -> D
         let argv = worker_argv(&worker, index, global, &args);
         workers.push(Child::spawn(&argv, &env, &logs.join(format!("worker-{index}.log")))?);
     }
-    announce(&redis_url, &workers, &logs, scripted.as_ref())?;
+    let page = match args.page.as_str() {
+        "none" => None,
+        address => Some(page::start(address, global, &env, &logs)?),
+    };
+    announce(&redis_url, &workers, &logs, scripted.as_ref(), page.as_ref())?;
     let ended = watch(&mut workers, limit).await;
     say!("stopping: workers finish what runs");
     child::stop_all(&mut workers, PATIENCE).await;
+    if let Some(page) = page {
+        child::stop_all(&mut [page.child], PATIENCE).await;
+    }
     if let Some(redis) = private {
         redis.stop().await;
     }
@@ -109,7 +117,13 @@ fn find_worker() -> Done<PathBuf> {
         .ok_or_else(|| Failure::Usage("windlass-worker is neither beside this program nor on the PATH: build it with `cargo build --release`".into()))
 }
 
-fn announce(url: &str, workers: &[Child], logs: &Path, scripted: Option<&scripted::Scripted>) -> Done {
+fn announce(
+    url: &str,
+    workers: &[Child],
+    logs: &Path,
+    scripted: Option<&scripted::Scripted>,
+    page: Option<&page::Page>,
+) -> Done {
     let shown = windlass_shared::config::redact_url(url);
     say!("{} workers on {shown}, logs in {}", workers.len(), logs.display());
     if let Some(scripted) = scripted {
@@ -117,6 +131,9 @@ fn announce(url: &str, workers: &[Child], logs: &Path, scripted: Option<&scripte
             "`llm` tasks go to a scripted stand-in for a model, at {}: its answers are no model's",
             scripted.url
         );
+    }
+    if let Some(page) = page {
+        say!("the fleet in your browser, live: {}", page.url);
     }
     say!("in another terminal:\n");
     // On stdout, so that a script can take it; a private Redis has no password.

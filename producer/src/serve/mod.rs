@@ -10,6 +10,7 @@ pub(crate) mod cursor;
 mod extract;
 pub(crate) mod fleet;
 mod idempotency;
+mod metrics;
 mod openapi;
 pub(crate) mod problem;
 mod router;

@@ -2,8 +2,8 @@
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
-use windlass_shared::config::Role;
+use windlass_shared::{config::Role, model};
+use windlass_telemetry::{Trace, http::record};
 
 use super::{
     api,
     app::App,
-    auth, idempotency, openapi,
+    auth, idempotency, metrics, openapi,
     problem::{Kind, Problem},
 };
 
@@ -64,6 +65,7 @@ pub(super) fn build(app: App) -> Router {
         .layer(from_fn_with_state(room, within_room));
     Router::new()
         .merge(api)
+        .merge(measured(&app))
         .route("/livez", get(async || Json(json!({ "ok": true }))))
         .route("/readyz", get(readyz))
         .route("/openapi.json", get(async || Json(document)))
@@ -73,6 +75,15 @@ pub(super) fn build(app: App) -> Router {
         .layer(cors(&app.context.config.serve.cors_origins))
         .layer(middleware::from_fn(named))
         .with_state(app)
+}
+
+/// The metrics, which are for those who may read unless configured otherwise.
+fn measured(app: &App) -> Router<App> {
+    let router = Router::new().route("/metrics", get(metrics::page));
+    if app.context.config.serve.open_metrics {
+        return router;
+    }
+    router.route_layer(from_fn_with_state((app.clone(), Role::Read), auth::need))
 }
 
 /// 503 while Redis does not answer, or the server is about to leave.
@@ -98,6 +109,12 @@ async fn within_room(
     Ok(next.run(request).await)
 }
 
+/// The trace that a request belongs to.
+pub(super) fn traced(headers: &HeaderMap) -> Option<model::Trace> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    model::Trace::read(text("traceparent")?, text("tracestate"))
+}
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives each request an id, that of the client if it has a sound one, and tells it in the answer.
@@ -106,8 +123,16 @@ async fn named(request: Request, next: Next) -> Response {
     let given = request.headers().get(REQUEST_ID).filter(sound).cloned();
     let made = || HeaderValue::from_str(&uuid::Uuid::now_v7().to_string()).ok();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    // The pattern, since there is no end of paths.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let trace = traced(request.headers()).and_then(|trace| trace.parent());
     let start = std::time::Instant::now();
     let mut response = next.run(request).await;
+    let exemplar = trace.filter(|parent| parent.is_sampled()).and_then(|parent| Trace::new(parent.trace));
+    record(method.as_str(), &route, response.status().as_u16(), start.elapsed(), exemplar);
     if let Some(id) = given.or_else(made) {
         tracing::debug!(%method, path, status = response.status().as_u16(), elapsed = ?start.elapsed(), request_id = ?id, "answered");
         response.headers_mut().insert(REQUEST_ID, id);

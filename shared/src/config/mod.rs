@@ -50,8 +50,8 @@ pub use self::{
     sandbox::{SandboxMode, SandboxOfType, SandboxSettings},
     secret::{Secret, Url},
     sections::{
-        ClaimCheckSettings, HttpSettings, LogSettings, MetricsSettings, RedisSettings, SealingSettings,
-        ServeSettings, SubmitSettings, WorkerSettings,
+        ClaimCheckSettings, HttpSettings, KubernetesSettings, LogSettings, MetricsSettings, RedisSettings,
+        SealingSettings, ServeSettings, SubmitSettings, WorkerSettings,
     },
     setting::{Setting, Who},
     settings::SETTINGS,
@@ -80,6 +80,8 @@ pub struct Config {
     pub operator: Option<String>,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// What a worker tells the cluster that it runs in.
+    pub kubernetes: KubernetesSettings,
     /// Who is told the metrics.
     pub metrics: MetricsSettings,
     /// How tasks are submitted.
@@ -170,6 +172,7 @@ impl Config {
             namespace: values.get("namespace"),
             operator: values.get("operator"),
             log: LogSettings::from_values(&values),
+            kubernetes: KubernetesSettings::from_values(&values),
             metrics: MetricsSettings::from_values(&values),
             submit: SubmitSettings::from_values(&values),
             serve: ServeSettings::from_values(&values),

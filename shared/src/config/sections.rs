@@ -95,6 +95,15 @@ pub struct SubmitSettings {
     pub max_payload: usize,
 }
 
+/// `kubernetes.*`: what a worker tells the cluster that it runs in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KubernetesSettings {
+    /// Say how many tasks the pod runs.
+    pub pod_deletion_cost: bool,
+    /// The API server, if it is not the one that the pod is told of.
+    pub api: Option<String>,
+}
+
 /// `serve.*`: how the HTTP API and the web page are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeSettings {
@@ -228,6 +237,15 @@ impl SubmitSettings {
     pub(super) fn from_values(values: &Values) -> Self {
         let max_payload = ClaimCheckSettings::from_values(values).limit(values.get("submit.max_payload"));
         Self { queue: values.get("submit.queue"), max_payload }
+    }
+}
+
+impl KubernetesSettings {
+    pub(super) fn from_values(values: &Values) -> Self {
+        Self {
+            pod_deletion_cost: values.get("kubernetes.pod_deletion_cost"),
+            api: values.get("kubernetes.api"),
+        }
     }
 }
 

@@ -345,6 +345,21 @@ pub const SETTINGS: &[Setting] = &[
         ..WORKER
     },
     Setting {
+        key: "kubernetes.pod_deletion_cost",
+        env: &["WINDLASS_POD_DELETION_COST"],
+        kind: Kind::Flag,
+        default: "false",
+        help: "Tell Kubernetes how many tasks this pod runs, so that idle pods go first when a pool shrinks. Needs the variables POD_NAME and POD_NAMESPACE, and the right to patch pods: see docs/kubernetes.md.",
+        ..WORKER
+    },
+    Setting {
+        key: "kubernetes.api",
+        env: &["WINDLASS_KUBERNETES_API"],
+        kind: Kind::HttpUrl,
+        help: "The API server of Kubernetes, if it is not the one that the pod is told of.",
+        ..WORKER
+    },
+    Setting {
         key: "metrics.push_gateway",
         env: &["WINDLASS_PUSH_GATEWAY"],
         kind: Kind::HttpUrl,

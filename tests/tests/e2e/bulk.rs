@@ -156,3 +156,24 @@ fn a_closed_pipe_is_no_error() {
         assert!(stderr.lines().all(|line| line.starts_with("more: ")), "{args:?}: {stderr}");
     }
 }
+
+#[test]
+fn a_rehearsal_tells_what_is_wrong_and_asks_nobody() {
+    let fleet = Fleet::without_workers();
+    fleet.file(
+        "t.jsonl",
+        "{\"type\":\"noop\"}\n{\"type\":\"noop\",\"weight\":99}\n{\"type\":\"elsewhere\"}\n",
+    );
+    // A Redis that is not there cannot be asked.
+    let rehearse = |args: &[&str]| {
+        fleet.windlass(&[&["--redis-url", "redis://127.0.0.1:1", "submit", "--dry-run"], args].concat())
+    };
+    let told = rehearse(&["--file", "t.jsonl"]).expect_code(1);
+    assert!(told.stderr.contains("t.jsonl: line 2: weight") && told.stderr.contains("elsewhere"), "{told}");
+    assert_eq!(
+        rehearse(&["--file", "t.jsonl", "-o", "json"]).json(),
+        serde_json::json!({ "good": 2, "rejected": 1 })
+    );
+    rehearse(&["--type", "noop"]).ok();
+    rehearse(&["--type", "noop", "--weight", "99"]).expect_code(2);
+}

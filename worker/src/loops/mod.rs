@@ -3,6 +3,7 @@
 pub(crate) mod beat;
 pub(crate) mod bell;
 pub(crate) mod inbox;
+pub(crate) mod pod_cost;
 
 use std::time::Duration;
 

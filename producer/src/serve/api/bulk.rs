@@ -39,6 +39,7 @@ use crate::{
         extract::Query,
         idempotency,
         problem::{Answer, Kind, Problem, ProblemBody},
+        router::traced,
     },
 };
 
@@ -157,7 +158,9 @@ async fn submit(
     (flags.queue, flags.priority) = (how.queue, how.priority);
     let input = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
     let input = Box::new(BufReader::with_capacity(1 << 16, SyncIoBridge::new(input)));
-    let reader = Reader::of(&app.context, input, how.batch, flags).numbered(how.first_line.0, key);
+    let reader = Reader::of(&app.context, input, how.batch, flags)
+        .numbered(how.first_line.0, key)
+        .traced(traced(&headers).as_ref());
     let on_full = if matches!(how.on_full, Full::Wait) { OnFull::Wait } else { OnFull::Fail };
     let how = How { on_full, each: how.answers == Which::All };
     let lines = run(Run { app, how, registered: HashSet::new(), counts: Counts::default(), room }, reader);

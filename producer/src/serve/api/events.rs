@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use windlass_shared::model::{Action, ActionLog, QueueName, Transition};
+use windlass_telemetry::http::OpenStream;
 
 use crate::{
     serve::{
@@ -151,6 +152,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 fn stream_of(mut reader: Reader) -> impl IntoResponse {
     let (events, told) = mpsc::channel::<Event>(ROUND);
     tokio::spawn(async move {
+        let _open = OpenStream::new();
         let mut pause = Pause::new();
         loop {
             let mut round = Vec::new();

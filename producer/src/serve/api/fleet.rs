@@ -177,8 +177,8 @@ pub(crate) async fn scale(
 ) -> Answer<Scale> {
     let known: Vec<&QueueView> = queues.iter().filter_map(|name| look.queue(name)).collect();
     let open: Vec<&QueueView> = known.iter().copied().filter(|queue| !queue.paused).collect();
-    let until = Micros(look.at.0 + LOOKAHEAD_SECONDS * 1_000_000);
-    let due = try_join_all(open.iter().map(|queue| due(store, &queue.queue, until))).await?.into_iter().sum();
+    let due =
+        try_join_all(open.iter().map(|queue| due(store, &queue.queue, soon(look)))).await?.into_iter().sum();
     let ready = open.iter().map(|queue| queue.pending_count()).sum();
     let leased = known.iter().map(|queue| queue.running).sum();
     let serves = |node: &&windlass_shared::store::inspect::NodeView| {
@@ -202,7 +202,13 @@ pub(crate) async fn scale(
     })
 }
 
-async fn due(store: &Store, queue: &QueueName, until: Micros) -> Answer<u64> {
+/// Until when a task that falls due counts.
+pub(crate) fn soon(look: &Look) -> Micros {
+    Micros(look.at.0 + LOOKAHEAD_SECONDS * 1_000_000)
+}
+
+/// Scheduled tasks of a queue that fall due by then.
+pub(crate) async fn due(store: &Store, queue: &QueueName, until: Micros) -> Answer<u64> {
     let queue = store.queue(queue).await?;
     let due = try_join_all(queue.partitions().iter().map(|partition| partition.due(until))).await?;
     Ok(due.into_iter().sum())

@@ -1,14 +1,14 @@
 //! The resources below `/v1`.
 
-mod batches;
+pub(crate) mod batches;
 mod bulk;
-mod events;
-mod fleet;
+pub(crate) mod events;
+pub(crate) mod fleet;
 mod llm;
-mod nodes;
-mod queues;
+pub(crate) mod nodes;
+pub(crate) mod queues;
 mod results;
-mod reviews;
+pub(crate) mod reviews;
 mod submit;
 mod tasks;
 

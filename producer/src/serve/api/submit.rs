@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use windlass_shared::{
-    model::{NewTask, State as TaskState, Submission},
+    model::{NewTask, State as TaskState, Submission, submission::Inherited},
     store::Accepted,
 };
 
@@ -23,6 +23,7 @@ use crate::{
         extract::Json,
         idempotency,
         problem::{Answer, Kind, Problem, ProblemBody},
+        router::traced,
     },
 };
 
@@ -65,7 +66,8 @@ async fn submit(
     if let Some(key) = key.filter(|_| submission.id.is_none() && submission.key.is_none()) {
         submission.key = Some(derived(&caller, &key));
     }
-    let inherited = inherited(&app.context, &submission.task_type);
+    let trace = traced(&headers);
+    let inherited = Inherited { trace, ..inherited(&app.context, &submission.task_type) };
     let task =
         submission.resolve(&inherited, app.context.config.submit.max_payload).map_err(Problem::invalid)?;
     bulk::register(&app.store, &task).await?;

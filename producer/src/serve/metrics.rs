@@ -1,0 +1,123 @@
+//! `/metrics`: the fleet and this server, for Prometheus. The fleet is read from Redis once a scrape, at most about once a
+//! second, however many scrape and however many workers there are.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, header},
+    response::IntoResponse,
+};
+use futures_util::future::try_join_all;
+use windlass_shared::{
+    PROTOCOL_VERSION,
+    store::{Figures, ServerFacts, inspect::QueueView, timing},
+};
+use windlass_telemetry::{
+    Common, Redis, Times,
+    fleet::{BudgetFigures, Fleet, QueueFigures, RedisServer, render},
+    http,
+    list::NODE_STATES,
+};
+
+use super::{
+    api::fleet::{due, soon},
+    app::App,
+    fleet::Look,
+    problem::Answer,
+};
+use crate::commands::budgets;
+
+/// The page. Where Redis does not answer it says so, and nothing that might not be true.
+pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
+    let fleet = figures(&app).await.unwrap_or_else(|problem| {
+        tracing::warn!(detail = problem.detail(), "Redis could not be read for a scrape");
+        http::scrape_failed();
+        Fleet::default()
+    });
+    let common = Common { version: env!("CARGO_PKG_VERSION"), protocol: PROTOCOL_VERSION, redis };
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let page = render(&Arc::new(fleet), &common, accept);
+    ([(header::CONTENT_TYPE, page.content_type)], page.body)
+}
+
+/// How Redis answered this process.
+fn redis() -> Redis {
+    let times = |figures: Figures| Times { buckets: figures.buckets, sum: figures.sum };
+    let timing = timing();
+    Redis {
+        round_trip: times(timing.round_trip),
+        scripts: timing.scripts.into_iter().map(|(name, figures)| (name, times(figures))).collect(),
+        errors: timing.errors,
+    }
+}
+
+async fn figures(app: &App) -> Answer<Fleet> {
+    let look = app.fleet.look().await?;
+    let queues = try_join_all(look.queues.iter().map(|queue| of_queue(app, &look, queue))).await?;
+    let states = look.nodes_by_state();
+    let (slots, slots_used) = look.slots();
+    let oldest = look.live().map(|node| node.last_beat_ms).max().unwrap_or(0);
+    let breakers = app.store.gate().breakers().await?;
+    Ok(Fleet {
+        redis_up: true,
+        queues,
+        nodes: std::array::from_fn(|at| {
+            NODE_STATES.get(at).and_then(|state| states.get(*state)).copied().unwrap_or(0)
+        }),
+        slots,
+        slots_used,
+        oldest_heartbeat: oldest as f64 / 1000.0,
+        budgets: money(app).await?,
+        breakers: breakers.into_iter().map(|(name, breaker)| (name, breaker.state == "open")).collect(),
+        redis: app.store.servers().await?.iter().map(server).collect(),
+    })
+}
+
+async fn of_queue(app: &App, look: &Look, queue: &QueueView) -> Answer<QueueFigures> {
+    let ready = queue.pending_count();
+    // What waits in a paused queue needs nobody.
+    let waits = if queue.paused { 0 } else { ready + due(&app.store, &queue.queue, soon(look)).await? };
+    let total = |name: &str| queue.totals.get(name).copied().unwrap_or(0);
+    let serves = |node: &&windlass_shared::store::inspect::NodeView| {
+        node.state == "active" && node.queues.contains_key(queue.queue.as_str())
+    };
+    Ok(QueueFigures {
+        queue: queue.queue.to_string(),
+        pending: ["critical", "high", "normal", "low"]
+            .map(|name| queue.pending.get(name).copied().unwrap_or(0)),
+        scheduled: queue.scheduled,
+        running: queue.running,
+        parked: queue.parked,
+        blocked: queue.blocked,
+        failed: queue.failed,
+        backlog: waits + queue.running,
+        oldest_pending: queue.oldest_pending_ms.unwrap_or(0) as f64 / 1000.0,
+        paused: queue.paused,
+        nodes: look.live().filter(serves).count() as u64,
+        submitted: total("submitted"),
+        finished: ["completed", "failed", "cancelled", "expired"].map(total),
+        recovered: total("recovered"),
+        stale: total("stale"),
+    })
+}
+
+/// Budgets of which there are few: of tenants and batches there is no end.
+async fn money(app: &App) -> Answer<Vec<BudgetFigures>> {
+    let dollars = |amount: crate::money::Usd| amount.0 as f64 / 1e9;
+    let present = budgets::present(&app.context, &app.store).await?;
+    let few = present
+        .into_iter()
+        .filter(|budget| !budget.scope.starts_with("tenant:") && !budget.scope.starts_with("batch:"));
+    Ok(few
+        .map(|budget| BudgetFigures {
+            scope: budget.scope,
+            limit: dollars(budget.limit_usd),
+            spent: dollars(budget.spent_usd),
+        })
+        .collect())
+}
+
+fn server(facts: &ServerFacts) -> RedisServer {
+    RedisServer { server: facts.address.clone(), used: facts.used_memory, max: facts.maxmemory }
+}
