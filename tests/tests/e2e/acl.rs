@@ -66,13 +66,17 @@ impl Users {
 fn with_these_users_a_redis_that_starts_again_has_all_tasks() {
     let mut users = Users::start_with(&["--appendonly", "yes"]);
     users.run("producer", &["submit", "--type", "noop", "--payload", "1", "--id", "done", "--wait"]).ok();
-    users.run("producer", &["submit", "--type", "noop", "--payload", "2", "--id", "later", "--delay", "1h"]).ok();
+    users
+        .run("producer", &["submit", "--type", "noop", "--payload", "2", "--id", "later", "--delay", "1h"])
+        .ok();
     users.fleet.redis.restart();
     let state = |id: &str| users.run("observer", &["status", id, "-o", "json"]).ok().json()["state"].clone();
     assert_eq!((state("done"), state("later")), (json!("completed"), json!("scheduled")));
     assert!(users.fleet.redis.log().contains("Ready to accept connections"));
     let anybody = redis::Client::open(users.fleet.redis.url()).expect("a valid URL");
-    let refused = anybody.get_connection().and_then(|mut connection| redis::cmd("DBSIZE").query::<u64>(&mut connection));
+    let refused = anybody
+        .get_connection()
+        .and_then(|mut connection| redis::cmd("DBSIZE").query::<u64>(&mut connection));
     assert!(refused.is_err_and(|why| why.to_string().contains("NOAUTH")), "nobody is let in as `default`");
 }
 
@@ -108,6 +112,7 @@ fn each_program_can_do_its_work_as_its_own_user() {
     // An observer sees all of it.
     for look in [
         &["nodes"][..],
+        &["top", "--once"],
         &["queues"],
         &["tasks", "--state", "cancelled"],
         &["status", "long"],
