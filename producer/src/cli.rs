@@ -9,6 +9,7 @@ mod models;
 mod objects;
 mod review;
 mod serve;
+mod top;
 mod write;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -25,6 +26,7 @@ pub(crate) use self::{
     objects::{Objects, ObjectsCommand},
     review::{Decide, Edit, Review, ReviewCommand, Signature},
     serve::{Serve, Tokens, TokensCommand},
+    top::Top,
     write::LayDown,
 };
 use crate::output::Format;
@@ -126,6 +128,11 @@ pub(crate) enum Command {
     /// Steer a node: quiet (claim nothing, stay), drain (finish, leave), resume, stop (hand back, leave)
     #[command(after_help = "Example:\n  windlass node drain n-4kq2x9d0tz")]
     Node(Node),
+    /// Watch and steer the fleet in the terminal: nodes, queues, running tasks, recent failures
+    #[command(
+        after_help = "1 nodes · 2 queues · 3 running · 4 failures · enter opens, esc goes back · / filters · s sorts · space pauses · ? all keys\nWhat acts on the fleet asks first, and is noted in the operators' log (`windlass audit`).\n\nExamples:\n  windlass top\n  windlass top --interval 5s\n  windlass top --once                       one snapshot, as text\n  windlass top --once --output json | jq '.fleet'"
+    )]
+    Top(Top),
     /// Print the event log, one line a transition
     #[command(after_help = "Example:\n  windlass events --follow --type failed")]
     Events(Events),

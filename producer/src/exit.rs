@@ -41,7 +41,8 @@ impl Failure {
         }
     }
 
-    fn message(&self) -> String {
+    /// What to tell the person; empty if they know.
+    pub(crate) fn message(&self) -> String {
         match self {
             Self::NotDone(text)
             | Self::Usage(text)

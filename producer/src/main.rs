@@ -13,6 +13,7 @@ mod operator;
 mod output;
 mod serve;
 mod steps;
+mod top;
 
 use std::process::ExitCode;
 

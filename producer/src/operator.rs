@@ -122,13 +122,14 @@ pub(crate) fn said(command: &Command, context: &Context) -> Option<Said> {
             }
             ObjectsCommand::Sweep { .. } => return None,
         },
-        // A new command must say here whether it acts.
+        // A new command must say here whether it acts. `top` notes each thing that is done in it by itself.
         Command::Submit(_)
         | Command::Status(_)
         | Command::Wait(_)
         | Command::Results(_)
         | Command::Tasks(_)
         | Command::Nodes(_)
+        | Command::Top(_)
         | Command::Events(_)
         | Command::Audit(_)
         | Command::Metrics(_)

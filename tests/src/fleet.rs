@@ -243,7 +243,7 @@ impl Fleet {
         });
     }
 
-    /// One of our programs, in the fleet's directory, with nothing of this process's environment but the path.
+    /// One of our programs, [at home](Self::at_home).
     pub fn command(&self, program: &str) -> Command {
         self.command_through(&[], program)
     }
@@ -252,13 +252,20 @@ impl Fleet {
     /// exec`. The process id stays the same.
     pub fn command_through(&self, through: &[&str], program: &str) -> Command {
         use std::os::unix::process::CommandExt;
-        let mut command = behind(through, &binary(program));
+        let mut command = self.at_home(behind(through, &binary(program)));
+        command.process_group(0);
+        command
+    }
+
+    /// In the fleet's directory, with its Redis and its configuration, and nothing of this process's environment but the
+    /// path.
+    pub fn at_home(&self, mut command: Command) -> Command {
         command.env_clear().envs(env::var_os("PATH").map(|path| ("PATH", path)));
         command.env("WINDLASS_REDIS_URL", &self.url);
         if self.configuration.path().join(CONFIG).exists() {
             command.env("WINDLASS_CONFIG", self.configuration.path().join(CONFIG));
         }
-        command.current_dir(self.dir()).process_group(0);
+        command.current_dir(self.dir());
         command
     }
 

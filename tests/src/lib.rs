@@ -18,4 +18,5 @@ pub mod s3;
 pub mod scrape;
 pub mod sentinel;
 pub mod stand_in;
+pub mod terminal;
 pub mod tls;

@@ -24,6 +24,8 @@ mod wait;
 
 pub(crate) use self::{
     budgets::set_for_batch as set_budget_of_batch,
+    nodes::tell_live,
+    queues::set_paused,
     results::lay_down,
     scripted::load as load_scenario,
     submit::{budget, from_flags, inherited},
@@ -40,7 +42,7 @@ use crate::{
     exit::{Done, Failure},
     operator,
     output::{self, Format},
-    serve,
+    serve, top,
 };
 
 /// Runs the command that was typed.
@@ -86,6 +88,7 @@ async fn run_with(context: &Context, cli: Cli) -> Done {
         Command::Resume(queue) => queues::pause(context, &queue.name, false).await,
         Command::Nodes(args) => nodes::list(context, args.watch).await,
         Command::Node(args) => nodes::tell(context, args.command).await,
+        Command::Top(args) => top::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
         Command::Audit(args) => audit::run(context, args).await,
         Command::Budgets(args) => budgets::run(context, args).await,

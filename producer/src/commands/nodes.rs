@@ -86,11 +86,7 @@ pub(crate) async fn tell(context: &Context, verb: NodeVerb) -> Done {
     };
     let node = NodeId::new(node)?;
     let store = context.store().await?;
-    let (nodes, _) = store.nodes().await?;
-    if !nodes.iter().any(|known| known.alive && known.id == node) {
-        return Err(Failure::NotDone(format!("no live node {node}: `windlass nodes` lists them")));
-    }
-    store.tell(&node, &command).await?;
+    tell_live(&store, &node, &command).await?;
     match context.format {
         Some(Format::Json | Format::Jsonl) => {
             output::json(&serde_json::json!({ "node": node.as_str(), "told": command.to_string() }))
@@ -100,4 +96,12 @@ pub(crate) async fn tell(context: &Context, verb: NodeVerb) -> Done {
             Ok(())
         }
     }
+}
+
+/// Tells a node something, if it is there to hear it.
+pub(crate) async fn tell_live(store: &Store, node: &NodeId, command: &NodeCommand) -> Done {
+    if !store.is_alive(node).await? {
+        return Err(Failure::NotDone(format!("no live node {node}: `windlass nodes` lists them")));
+    }
+    Ok(store.tell(node, command).await?)
 }

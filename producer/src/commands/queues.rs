@@ -7,7 +7,7 @@ use windlass_shared::{
         QueueName,
         time::{human, micros},
     },
-    store::{QueueSettings, inspect::QueueView},
+    store::{QueueSettings, Store, inspect::QueueView},
 };
 
 use crate::{
@@ -69,10 +69,7 @@ pub(crate) async fn run(context: &Context, args: cli::Queues) -> Done {
 /// `windlass pause` and `windlass resume`.
 pub(crate) async fn pause(context: &Context, name: &str, paused: bool) -> Done {
     let name = QueueName::new(name)?;
-    let settings = QueueSettings { paused: Some(paused), ..QueueSettings::default() };
-    let store = context.store().await?;
-    store.register_queue(&name).await?;
-    store.queue(&name).await?.configure(&settings).await?;
+    set_paused(&context.store().await?, &name, paused).await?;
     match context.format {
         Some(Format::Json | Format::Jsonl) => {
             output::json(&serde_json::json!({ "queue": name.as_str(), "paused": paused }))
@@ -82,6 +79,13 @@ pub(crate) async fn pause(context: &Context, name: &str, paused: bool) -> Done {
             Ok(())
         }
     }
+}
+
+/// Lets claims from a queue stop, or go on.
+pub(crate) async fn set_paused(store: &Store, name: &QueueName, paused: bool) -> Done {
+    let settings = QueueSettings { paused: Some(paused), ..QueueSettings::default() };
+    store.register_queue(name).await?;
+    Ok(store.queue(name).await?.configure(&settings).await?)
 }
 
 async fn set(context: &Context, set: &QueueSet) -> Done {

@@ -112,6 +112,7 @@ fn each_program_can_do_its_work_as_its_own_user() {
     // An observer sees all of it.
     for look in [
         &["nodes"][..],
+        &["top", "--once"],
         &["queues"],
         &["tasks", "--state", "cancelled"],
         &["status", "long"],

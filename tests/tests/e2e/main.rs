@@ -53,6 +53,7 @@ mod services;
 mod silence;
 mod tls;
 mod tools;
+mod top;
 mod types;
 mod unknown_type;
 mod unplugged;

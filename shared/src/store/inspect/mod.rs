@@ -2,6 +2,7 @@
 
 mod batches;
 pub(super) mod events;
+mod failures;
 mod nodes;
 mod queues;
 mod results;
