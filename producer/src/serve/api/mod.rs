@@ -1,14 +1,14 @@
 //! The resources below `/v1`.
 
-mod batches;
+pub(super) mod batches;
 mod bulk;
-mod events;
-mod fleet;
+pub(super) mod events;
+pub(super) mod fleet;
 mod llm;
-mod nodes;
-mod queues;
-mod results;
-mod reviews;
+pub(super) mod nodes;
+pub(super) mod queues;
+pub(super) mod results;
+pub(super) mod reviews;
 mod submit;
 mod tasks;
 
