@@ -8,10 +8,10 @@ use windlass_tests::fleet::{Fleet, keys};
 
 use crate::look::secs;
 
-const NODES: usize = 10_000;
+pub(crate) const NODES: usize = 10_000;
 
 /// What ten thousand workers would have written with a beat each. One in ten is lost.
-fn write_nodes(fleet: &Fleet) {
+pub(crate) fn write_nodes(fleet: &Fleet) {
     let (keys, now, mut connection) = (keys(), fleet.now().0, fleet.connection());
     let mut pipeline = redis::pipe();
     for n in 0..NODES {

@@ -2,12 +2,17 @@
 
 use std::{fmt::Write, time::Duration};
 
-use minijinja::{Environment, Value, value::ValueKind};
+use minijinja::{Environment, Value, escape_formatter, value::ValueKind};
 use windlass_shared::model::time::human;
 
 use super::form::{segment, task_path};
 
 pub(super) fn add(environment: &mut Environment<'static>) {
+    // What is not there is not said.
+    environment.set_formatter(|out, state, value| {
+        let nothing = Value::UNDEFINED;
+        escape_formatter(out, state, if value.is_none() { &nothing } else { value })
+    });
     environment.add_filter("num", num);
     environment.add_filter("dur", |ms: &Value| number(ms).map_or_else(String::new, |ms| duration(ms)));
     environment.add_filter("when", when);
@@ -15,6 +20,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("seg", |text: &Value| segment(&plain(text)));
     environment.add_filter("task_path", |reference: &Value| task_path(&plain(reference)));
     environment.add_filter("pct", |part: &Value, whole: &Value| percent(part, whole));
+    environment.add_filter("percent", |part: &Value, whole: &Value| percent(part, whole).split('.').next().unwrap_or_default().to_owned());
     environment.add_filter("rate", |part: &Value| {
         number(part).map_or_else(String::new, |part| format!("{:.1} %", part * 100.0))
     });

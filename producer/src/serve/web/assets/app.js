@@ -62,7 +62,7 @@
       const fresh = document.createElement("template");
       fresh.innerHTML = await answer.text();
       if (paused) return;
-      for (const part of [...fresh.content.children]) { const old = document.getElementById(part.id); if (old) morph(old, part); }
+      for (const part of [...fresh.content.children]) { const old = part.id.startsWith("live") && document.getElementById(part.id); if (old) morph(old, part); }
       tellTimes();
       tell("Live");
     } catch { tell("Not reached"); }
@@ -171,10 +171,11 @@
   function watch() {
     const percent = (p, name) => p.pending[name] ?? 0;
     const count = (n) => (n >= 10000 ? `${+(n / 1000).toPrecision(3)}k` : `${+n.toFixed(1)}`);
+    const whole = (n) => (n >= 10000 ? count(n) : thin(n));
     const draws = {
       rate: { tell: count, stacked: true, series: [{ name: "other", kind: "bad", of: (p) => p.bad }, { name: "completed", kind: "good", of: (p) => p.good }] },
-      pending: { tell: count, stacked: true, series: ["low", "normal", "high", "critical"].map((name) => ({ name, kind: `p-${name}`, of: (p) => percent(p, name) })) },
-      slots: { tell: count, series: [{ name: "of", kind: "limit", of: (p) => p.slots }, { name: "used", kind: "main", of: (p) => p.used }] },
+      pending: { tell: whole, stacked: true, series: ["low", "normal", "high", "critical"].map((name) => ({ name, kind: `p-${name}`, of: (p) => percent(p, name) })) },
+      slots: { tell: whole, series: [{ name: "of", kind: "limit", of: (p) => p.slots }, { name: "used", kind: "main", of: (p) => p.used }] },
       oldest: { tell: length, least: 1000, series: [{ name: "oldest", kind: "main", of: (p) => p.oldest }] },
     };
     const charts = [...document.querySelectorAll("[data-chart]")].map((figure) => Charts.chart(figure, draws[figure.dataset.chart]));
@@ -209,6 +210,7 @@
   }
   if ($("[data-chart]")) watch();
 
+  $("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   tellTimes();
   setInterval(() => { if (!document.hidden && !paused) tellTimes(); }, 5000);
 })();

@@ -40,10 +40,10 @@ const Charts = (() => {
       output.replaceChildren();
       if (pointed) output.append(clock(point.t) + "  ");
       for (const one of [...series].reverse()) {
-        const dot = document.createElement("i");
+        const entry = document.createElement("span"), dot = document.createElement("i");
         dot.className = one.kind;
-        const name = series.length > 1 ? one.name + " " : "";
-        output.append(dot, `${name}${tell(one.of(point))} `);
+        entry.append(dot, `${series.length > 1 ? one.name + " " : ""}${tell(one.of(point))}`);
+        output.append(entry, " ");
       }
       cross.setAttribute("visibility", pointed ? "visible" : "hidden");
       if (pointed && scale) for (const end of ["x1", "x2"]) cross.setAttribute(end, scale.x(point.t));

@@ -24,7 +24,7 @@ use crate::serve::{
 
 const PAGE: usize = 100;
 /// Running tasks that a row names.
-const NAMED: usize = 2;
+const NAMED: usize = 1;
 
 /// What needs attention comes first; within that the order stays, so that rows do not jump.
 fn rank(node: &NodeView) -> usize {

@@ -71,6 +71,7 @@ pub(in crate::serve::web) async fn list(State(app): State<App>, Extension(visito
         query.without(&["part", "did", "mark"]).with("cursor", cursor::encode(place)).url("/tasks")
     });
     let given = |name: &str| query.get(name);
+    let filtered = ["q", "queue", "state", "type", "tenant", "batch"].iter().any(|name| given(name).is_some());
     visitor.page(
         "tasks.html",
         "Tasks",
@@ -78,7 +79,7 @@ pub(in crate::serve::web) async fn list(State(app): State<App>, Extension(visito
             "rows": rows, "next": next, "went_on": given("cursor").is_some(), "queues": queues,
             "begin": query.without(&["part", "did", "mark", "cursor"]).url("/tasks"),
             "f": { "q": given("q"), "queue": given("queue"), "state": given("state"), "type": given("type"), "tenant": given("tenant"), "batch": given("batch") },
-            "filtered": ["q", "queue", "state", "type", "tenant", "batch"].iter().any(|name| given(name).is_some()),
+            "filtered": filtered,
             "states": TaskState::ALL.iter().map(|state| state.as_str()).collect::<Vec<_>>(),
         }),
     )
