@@ -20,7 +20,9 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("seg", |text: &Value| segment(&plain(text)));
     environment.add_filter("task_path", |reference: &Value| task_path(&plain(reference)));
     environment.add_filter("pct", |part: &Value, whole: &Value| percent(part, whole));
-    environment.add_filter("percent", |part: &Value, whole: &Value| percent(part, whole).split('.').next().unwrap_or_default().to_owned());
+    environment.add_filter("percent", |part: &Value, whole: &Value| {
+        percent(part, whole).split('.').next().unwrap_or_default().to_owned()
+    });
     environment.add_filter("rate", |part: &Value| {
         number(part).map_or_else(String::new, |part| format!("{:.1} %", part * 100.0))
     });

@@ -11,7 +11,8 @@ use windlass_tests::{
 use super::access::{token, with_tokens};
 use crate::{direct::settle, look::secs, many_nodes::write_nodes};
 
-const PAGES: [&str; 9] = ["/", "/nodes", "/queues", "/tasks", "/batches", "/models", "/dead", "/reviews", "/actions"];
+const PAGES: [&str; 9] =
+    ["/", "/nodes", "/queues", "/tasks", "/batches", "/models", "/dead", "/reviews", "/actions"];
 
 /// A browser at the page: it keeps the cookie, and says where its forms come from.
 struct Browser<'a> {
@@ -26,7 +27,8 @@ impl<'a> Browser<'a> {
 
     fn logged_in(api: &'a Api, token: &str) -> Self {
         let reply = Self::new(api).send("/login", &[("token", token)]).expect(303);
-        let cookie = reply.header("set-cookie").and_then(|cookie| cookie.split(';').next()).expect("a cookie");
+        let cookie =
+            reply.header("set-cookie").and_then(|cookie| cookie.split(';').next()).expect("a cookie");
         Self { api, cookie: cookie.to_owned() }
     }
 
@@ -47,7 +49,11 @@ impl<'a> Browser<'a> {
     }
 
     fn send_from(&self, path: &str, fields: &[(&str, &str)], from: &[(&str, &str)]) -> Reply {
-        let body = reqwest::Url::parse_with_params("http://x/", fields).unwrap().query().unwrap_or_default().to_owned();
+        let body = reqwest::Url::parse_with_params("http://x/", fields)
+            .unwrap()
+            .query()
+            .unwrap_or_default()
+            .to_owned();
         let own = [("content-type", "application/x-www-form-urlencoded"), ("cookie", self.cookie.as_str())];
         self.api.ask("POST", path, &[&own[..], from].concat(), Some(body.into_bytes()))
     }
@@ -83,7 +89,11 @@ fn a_token_opens_the_page_and_logging_out_closes_it() {
     assert_eq!(location(&right), "/nodes?state=lost");
     let cookie = right.header("set-cookie").unwrap();
     assert_eq!(cookie, format!("windlass_token={eye}; HttpOnly; SameSite=Strict; Path=/"));
-    let behind = browser.send_from("/login", &[("token", &eye)], &[("origin", &api.base), ("x-forwarded-proto", "https")]);
+    let behind = browser.send_from(
+        "/login",
+        &[("token", &eye)],
+        &[("origin", &api.base), ("x-forwarded-proto", "https")],
+    );
     assert!(behind.header("set-cookie").unwrap().contains("; Secure"), "{behind:?}");
     let inside = Browser::logged_in(&api, &eye);
     assert!(inside.get("/nodes").expect(200).text.contains("eye"));
@@ -109,20 +119,31 @@ fn logging_in_leads_nowhere_else() {
     let eye = token(&fleet, "eye", "read");
     let api = with_tokens(&fleet);
     let browser = Browser::new(&api);
-    for elsewhere in ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/login?next=/login"] {
+    for elsewhere in [
+        "//evil.example",
+        "https://evil.example/",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/login?next=/login",
+    ] {
         let reply = browser.send("/login", &[("token", &eye), ("next", elsewhere)]);
         assert_eq!(location(&reply), "/", "{elsewhere}");
     }
     let page = browser.get("/login?next=//evil.example").expect(200).text;
     assert!(!page.contains("evil"), "{page}");
     let refused = browser.send_from("/login", &[("token", &eye)], &[("origin", "https://evil.example")]);
-    assert_eq!((refused.status, refused.header("set-cookie")), (403, None), "nobody is logged in by another site");
+    assert_eq!(
+        (refused.status, refused.header("set-cookie")),
+        (403, None),
+        "nobody is logged in by another site"
+    );
 }
 
 #[test]
 fn a_role_sees_and_does_what_it_may() {
     let fleet = Fleet::without_workers();
-    let (ci, eye, ann) = (token(&fleet, "ci", "submit"), token(&fleet, "eye", "read"), token(&fleet, "ann", "operate"));
+    let (ci, eye, ann) =
+        (token(&fleet, "ci", "submit"), token(&fleet, "eye", "read"), token(&fleet, "ann", "operate"));
     fleet.submit("noop", &json!(1), &["--id", "t"]);
     let api = with_tokens(&fleet);
     Browser::new(&api).send("/login", &[("token", &ci)]).expect(403);
@@ -180,7 +201,13 @@ fn without_tokens_the_page_is_for_this_machine_and_its_own_forms() {
     browser.get("/").expect(200);
     for host in ["evil.example", "evil.example:8642", "10.1.2.3"] {
         api.ask("GET", "/queues", &[("host", host)], None).expect(403);
-        browser.send_from("/queues/default/pause", &[("csrf", &browser.csrf()), ("sure", "yes")], &[("host", host), ("origin", &format!("http://{host}"))]).expect(403);
+        browser
+            .send_from(
+                "/queues/default/pause",
+                &[("csrf", &browser.csrf()), ("sure", "yes")],
+                &[("host", host), ("origin", &format!("http://{host}"))],
+            )
+            .expect(403);
     }
     browser.send("/queues/default/pause", &[("sure", "yes")]).expect(403);
     assert!(!paused(&fleet));
@@ -190,13 +217,27 @@ fn without_tokens_the_page_is_for_this_machine_and_its_own_forms() {
 
 fn assert_guarded(path: &str, reply: &Reply) {
     let policy = reply.header("content-security-policy").unwrap_or_else(|| panic!("{path}: {reply:?}"));
-    for part in ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+    for part in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+    ] {
         assert!(policy.contains(part), "{path}: {policy}");
     }
-    assert_eq!((reply.header("x-frame-options"), reply.header("x-content-type-options")), (Some("DENY"), Some("nosniff")), "{path}");
+    assert_eq!(
+        (reply.header("x-frame-options"), reply.header("x-content-type-options")),
+        (Some("DENY"), Some("nosniff")),
+        "{path}"
+    );
     assert_eq!(reply.header("referrer-policy"), Some("same-origin"), "{path}");
     let inside = reply.text.replace("<script src=\"/assets/", "").replace("<script defer src=\"/assets/", "");
-    assert!(!inside.contains("<script") && !inside.contains("<style") && !inside.contains(" style=\""), "{path}");
+    assert!(
+        !inside.contains("<script") && !inside.contains("<style") && !inside.contains(" style=\""),
+        "{path}"
+    );
     assert!(!reply.text.contains("//cdn") && !reply.text.contains("src=\"http"), "{path} asks nobody else");
 }
 
@@ -211,7 +252,12 @@ fn every_page_is_there_and_guarded_with_and_without_data() {
         assert!(page.text.contains("<h1>") && page.text.contains("<main"), "{path}");
     }
     assert!(browser.get("/").text.contains("No node is alive"));
-    settle(&fleet, "drafted", State::Blocked, &json!({ "text": "x", "files": { "a/b.py": "print(1)\n" }, "calls": [{ "model": "p/m", "duration_ms": 3 }] }));
+    settle(
+        &fleet,
+        "drafted",
+        State::Blocked,
+        &json!({ "text": "x", "files": { "a/b.py": "print(1)\n" }, "calls": [{ "model": "p/m", "duration_ms": 3 }] }),
+    );
     fleet.submit("noop", &json!({ "a": 1 }), &["--id", "done", "--batch", "nightly", "--tenant", "acme"]);
     fleet.submit("command", &json!({ "argv": ["false"] }), &["--id", "dead", "--max-attempts", "1"]);
     fleet.spawn_worker();
@@ -220,8 +266,18 @@ fn every_page_is_there_and_guarded_with_and_without_data() {
     }
     let node = format!("/nodes/{}", fleet.node_id(0));
     let further = [
-        node.as_str(), "/queues/default", "/tasks/default/done", "/tasks/default/dead", "/tasks/default/drafted", "/batches/nightly",
-        "/reviews/default/drafted", "/tasks?state=failed", "/tasks?q=done", "/tasks?tenant=acme&state=completed", "/dead?queue=default", "/models?days=30",
+        node.as_str(),
+        "/queues/default",
+        "/tasks/default/done",
+        "/tasks/default/dead",
+        "/tasks/default/drafted",
+        "/batches/nightly",
+        "/reviews/default/drafted",
+        "/tasks?state=failed",
+        "/tasks?q=done",
+        "/tasks?tenant=acme&state=completed",
+        "/dead?queue=default",
+        "/models?days=30",
     ];
     eventually("the node is listed", secs(10), || browser.get(&node).status == 200);
     for path in PAGES.into_iter().chain(further) {
@@ -234,9 +290,15 @@ fn every_page_is_there_and_guarded_with_and_without_data() {
     assert!(browser.get("/tasks?q=done").text.contains("default/done"), "a whole id is found in any state");
     assert_eq!(location(&browser.get("/tasks?q=default/done")), "/tasks/default/done");
     let story = browser.get("/tasks/default/dead").text;
-    assert!(story.contains("exit_code") && story.contains("exit code 1") && story.contains("&quot;argv&quot;"), "{story}");
+    assert!(
+        story.contains("exit_code") && story.contains("exit code 1") && story.contains("&quot;argv&quot;"),
+        "{story}"
+    );
     let file = browser.get("/tasks/default/drafted/files/a%2Fb.py").expect(200);
-    assert_eq!((file.text.as_str(), file.header("content-type")), ("print(1)\n", Some("text/plain; charset=utf-8")));
+    assert_eq!(
+        (file.text.as_str(), file.header("content-type")),
+        ("print(1)\n", Some("text/plain; charset=utf-8"))
+    );
     assert!(file.header("content-security-policy").unwrap().contains("sandbox"));
     let lines = browser.get("/batches/nightly/results.jsonl").expect(200).lines();
     assert_eq!(lines[0]["id"], "done");
@@ -247,7 +309,14 @@ fn what_is_not_there_is_told_as_a_page_to_people_and_as_a_problem_to_programs() 
     let fleet = Fleet::without_workers();
     let api = Api::anonymous(&fleet);
     let browser = Browser::new(&api);
-    for path in ["/tasks/default/none", "/queues/none", "/nodes/none", "/batches/none", "/reviews/default/none", "/none"] {
+    for path in [
+        "/tasks/default/none",
+        "/queues/none",
+        "/nodes/none",
+        "/batches/none",
+        "/reviews/default/none",
+        "/none",
+    ] {
         let page = browser.get(path).expect(404);
         assert_guarded(path, &page);
         assert!(page.text.contains("404"), "{path}");
@@ -261,11 +330,20 @@ fn what_is_not_there_is_told_as_a_page_to_people_and_as_a_problem_to_programs() 
 fn whatever_stands_in_redis_is_text_to_the_page() {
     let fleet = Fleet::without_workers();
     let evil = "</pre></script><script>alert(1)</script>\" onmouseover=\"alert(2)";
-    settle(&fleet, "evil", State::Blocked, &json!({
-        "text": evil, "files": { evil: evil }, "model": evil, "notes": [evil], "calls": [{ "model": evil, "error": evil, "why": evil }],
-        "validation": { "checks": [{ "validator": evil, "message": evil }] },
-    }));
-    fleet.submit("noop", &json!({ evil: evil }), &["--id", "payload", "--metadata", &json!({ "note": evil }).to_string()]);
+    settle(
+        &fleet,
+        "evil",
+        State::Blocked,
+        &json!({
+            "text": evil, "files": { evil: evil }, "model": evil, "notes": [evil], "calls": [{ "model": evil, "error": evil, "why": evil }],
+            "validation": { "checks": [{ "validator": evil, "message": evil }] },
+        }),
+    );
+    fleet.submit(
+        "noop",
+        &json!({ evil: evil }),
+        &["--id", "payload", "--metadata", &json!({ "note": evil }).to_string()],
+    );
     let (id, now, mut connection) = (NodeId::new("n-evil").unwrap(), fleet.now().0, fleet.connection());
     let record = json!({
         "id": id.as_str(), "state": "active", "host": evil, "pid": 1, "version": evil, "protocol": 1, "started_at": now,
@@ -273,13 +351,28 @@ fn whatever_stands_in_redis_is_text_to_the_page() {
         "running": [{ "id": "t", "queue": "default", "type": evil, "attempt": 1, "started_at": now }],
     });
     let mut pipeline = redis::pipe();
-    pipeline.cmd("ZADD").arg(keys().nodes()).arg(now).arg(id.as_str()).cmd("SET").arg(keys().node(&id)).arg(record.to_string());
+    pipeline
+        .cmd("ZADD")
+        .arg(keys().nodes())
+        .arg(now)
+        .arg(id.as_str())
+        .cmd("SET")
+        .arg(keys().node(&id))
+        .arg(record.to_string());
     pipeline.exec(&mut connection).unwrap();
     let api = Api::anonymous(&fleet);
     let browser = Browser::new(&api);
     let pages = [
-        "/nodes", "/nodes/n-evil", "/tasks/default/evil", "/tasks/default/payload", "/reviews", "/reviews/default/evil",
-        "/tasks?q=%3Cscript%3Ealert(1)%3C/script%3E", "/nodes?q=%22%3E%3Cscript%3Ealert(1)", "/nodes?label=%3Cscript%3E", "/?did=%3Cscript%3Ealert(1)",
+        "/nodes",
+        "/nodes/n-evil",
+        "/tasks/default/evil",
+        "/tasks/default/payload",
+        "/reviews",
+        "/reviews/default/evil",
+        "/tasks?q=%3Cscript%3Ealert(1)%3C/script%3E",
+        "/nodes?q=%22%3E%3Cscript%3Ealert(1)",
+        "/nodes?label=%3Cscript%3E",
+        "/?did=%3Cscript%3Ealert(1)",
     ];
     for path in pages {
         let page = browser.get(path).expect(200).text;
@@ -296,7 +389,11 @@ fn a_group_of_dead_letters_is_retried_and_the_others_stay() {
     let mut fleet = Fleet::without_workers();
     let flag = fleet.dir().join("mended");
     for id in ["a", "b"] {
-        fleet.submit("command", &json!({ "argv": ["test", "-e", flag] }), &["--id", id, "--max-attempts", "1"]);
+        fleet.submit(
+            "command",
+            &json!({ "argv": ["test", "-e", flag] }),
+            &["--id", id, "--max-attempts", "1"],
+        );
     }
     fleet.submit("command", &json!({ "argv": 5 }), &["--id", "bad", "--max-attempts", "1"]);
     fleet.spawn_worker();
@@ -327,7 +424,8 @@ fn purging_needs_the_name_typed_and_reviews_are_settled_with_a_note() {
     }
     let api = Api::anonymous(&fleet);
     let browser = Browser::new(&api);
-    let wrong = browser.act("/queues/default/purge", &[("state", "scheduled"), ("typed", "other")]).expect(200);
+    let wrong =
+        browser.act("/queues/default/purge", &[("state", "scheduled"), ("typed", "other")]).expect(200);
     assert!(wrong.text.contains("nothing was done"), "{}", wrong.text);
     assert_eq!(fleet.status("t")["state"], "scheduled");
     location(&browser.act("/queues/default/purge", &[("state", "scheduled"), ("typed", "default")]));
@@ -353,7 +451,11 @@ fn what_happens_is_told_each_second_to_all_who_watch() {
     let mut submitted = false;
     let told = |text: &str| -> Vec<Value> {
         let moments = text.split("\n\n").filter(|event| event.contains("event: now"));
-        moments.filter_map(|event| event.lines().find_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())).collect()
+        moments
+            .filter_map(|event| {
+                event.lines().find_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
+            })
+            .collect()
     };
     let seen = api.stream("/live", &[], |text| {
         if text.contains("event: now") && !std::mem::replace(&mut submitted, true) {
@@ -378,7 +480,10 @@ fn ten_thousand_nodes_make_no_larger_page_than_a_hundred() {
     println!("a page of 10,000 nodes has {} bytes", page.len());
     assert!(page.len() < 200_000, "{}", page.len());
     assert_eq!(page.matches("<tr id=\"n-").count(), 100);
-    assert!(page.contains("1–100 of 10\u{202f}000 · page 1 of 100") && page.contains("<b>1\u{202f}000</b> lost"), "{page}");
+    assert!(
+        page.contains("1–100 of 10\u{202f}000 · page 1 of 100") && page.contains("<b>1\u{202f}000</b> lost"),
+        "{page}"
+    );
     let first = |path: &str| {
         let page = browser.get(path).expect(200).text;
         page.split_once("<tr id=\"n-").map(|(_, rest)| rest[..7].to_owned())

@@ -71,7 +71,8 @@ pub(in crate::serve::web) async fn list(State(app): State<App>, Extension(visito
         query.without(&["part", "did", "mark"]).with("cursor", cursor::encode(place)).url("/tasks")
     });
     let given = |name: &str| query.get(name);
-    let filtered = ["q", "queue", "state", "type", "tenant", "batch"].iter().any(|name| given(name).is_some());
+    let filtered =
+        ["q", "queue", "state", "type", "tenant", "batch"].iter().any(|name| given(name).is_some());
     visitor.page(
         "tasks.html",
         "Tasks",
