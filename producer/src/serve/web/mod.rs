@@ -21,12 +21,12 @@ use axum::{
     routing::{get, post},
 };
 
-pub(super) use self::page::nowhere;
 use self::{
     live::Live,
     session::Desk,
     views::{actions, batches, dead, login, models, nodes, overview, queues, reviews, task, tasks},
 };
+pub(super) use self::{page::nowhere, session::is_foreign};
 use super::app::App;
 
 /// All pages, with what guards them.

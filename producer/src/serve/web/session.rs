@@ -261,6 +261,20 @@ pub(super) fn is_loopback(host: &str) -> bool {
         || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Whether a browser brings a request here for a page of another site: one that acts, or one under a name that somebody else
+/// gave this machine. Where no token is asked for, nothing else would tell.
+pub(in crate::serve) fn is_foreign(request: &Request, allowed: &[String]) -> bool {
+    let headers = request.headers();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if !is_loopback(host(headers).unwrap_or_default()) {
+        return true;
+    }
+    let looks = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+    let named = text("origin").is_some_and(|origin| allowed.iter().any(|allowed| allowed == origin));
+    let browser = text("origin").is_some() || text("sec-fetch-site").is_some();
+    !looks && !named && browser && !is_own(headers)
+}
+
 /// What the page around every page says of who looks.
 pub(super) fn me(visitor: &Visitor) -> serde_json::Value {
     let roles: Vec<&str> =

@@ -215,6 +215,23 @@ fn without_tokens_the_page_is_for_this_machine_and_its_own_forms() {
     assert!(paused(&fleet));
 }
 
+#[test]
+fn without_tokens_the_api_does_nothing_for_pages_of_other_sites() {
+    let fleet = Fleet::without_workers();
+    fleet.submit("noop", &json!(1), &["--id", "t"]);
+    let api = Api::anonymous(&fleet);
+    let pause = |from: &[(&str, &str)]| api.ask("POST", "/v1/queues/default/pause", from, None).status;
+    assert_eq!(pause(&[("origin", "https://evil.example")]), 403);
+    assert_eq!(pause(&[("sec-fetch-site", "cross-site")]), 403);
+    assert_eq!(
+        api.ask("GET", "/v1/queues", &[("host", "evil.example")], None).status,
+        403,
+        "a name that leads here"
+    );
+    assert!(!paused(&fleet));
+    assert_eq!(pause(&[]), 200, "programs do not say where they come from");
+}
+
 fn assert_guarded(path: &str, reply: &Reply) {
     let policy = reply.header("content-security-policy").unwrap_or_else(|| panic!("{path}: {reply:?}"));
     for part in [
