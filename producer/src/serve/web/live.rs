@@ -15,7 +15,7 @@ use axum::{
     Extension,
     extract::State,
     response::{
-        IntoResponse, Response,
+        IntoResponse,
         sse::{Event, KeepAlive, Sse},
     },
 };

@@ -183,9 +183,18 @@
     const draw = () => charts.forEach((chart) => chart(points));
     const set = (name, text) => { const place = $(`[data-v="${name}"]`); if (place && place.textContent !== text) place.textContent = text; };
     const trouble = $("#trouble");
-    const source = new EventSource("/live");
-    source.addEventListener("past", (event) => { points = JSON.parse(event.data).points; draw(); });
-    source.addEventListener("now", (event) => {
+    // A browser has few connections for a server: a page that nobody sees gives its own back.
+    let source = null;
+    const listen = () => {
+      source?.close();
+      source = null;
+      if (document.hidden) return;
+      source = new EventSource("/live");
+      source.addEventListener("past", (event) => { points = JSON.parse(event.data).points; draw(); });
+      source.addEventListener("now", take);
+      source.addEventListener("error", () => tell("Not reached"));
+    };
+    function take(event) {
       const told = JSON.parse(event.data);
       trouble.hidden = !told.trouble;
       trouble.textContent = told.trouble ? `What is shown is old: ${told.trouble}` : "";
@@ -201,12 +210,13 @@
       set("failed", thin(now.failed)); $('[data-v="failed"]').classList.toggle("no", now.failed > 0);
       const cost = seldom.cost_usd ?? 0;
       set("cost", cost !== 0 && cost < 0.01 ? `$${cost.toFixed(5)}` : `$${cost.toFixed(2)}`); set("calls", thin(seldom.calls));
-      if (!document.hidden) draw();
+      draw();
       tell("Live");
-    });
-    source.addEventListener("error", () => tell("Not reached"));
+    }
+    listen();
+    document.addEventListener("visibilitychange", listen);
     addEventListener("resize", draw);
-    addEventListener("pagehide", () => source.close());
+    addEventListener("pagehide", () => source?.close());
   }
   if ($("[data-chart]")) watch();
 
