@@ -89,7 +89,11 @@ impl Api {
             stdout.split_once('\n').map(|(base, _)| base.to_owned())
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let client = reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true).build();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .danger_accept_invalid_certs(true)
+            .build();
         Self { base, token: None, process, client: client.expect("a client"), runtime }
     }
 

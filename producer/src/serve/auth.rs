@@ -17,6 +17,7 @@ use windlass_shared::config::{Config, Role, TokenSpec, read_tokens_file};
 use super::{
     app::App,
     problem::{Kind, Problem},
+    web,
 };
 
 /// Who asks.
@@ -124,6 +125,10 @@ pub(super) async fn need(
         let detail = "send `Authorization: Bearer TOKEN`; `windlass tokens generate NAME` makes one";
         return Err(Problem::new(Kind::Unauthorized, detail));
     };
+    if app.guard.is_anonymous() && web::is_foreign(&request, &app.context.config.serve.cors_origins) {
+        let detail = "without tokens the API is for programs of this machine, not for pages of other sites";
+        return Err(Problem::new(Kind::Forbidden, detail));
+    }
     if !caller.may(role) {
         let detail = format!("token {:?} lacks the role {}", caller.name, role.as_str());
         return Err(Problem::new(Kind::Forbidden, detail));

@@ -15,6 +15,7 @@ mod openapi;
 pub(crate) mod problem;
 mod router;
 mod tls;
+mod web;
 
 use std::{
     net::{SocketAddr, TcpListener},

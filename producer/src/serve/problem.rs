@@ -102,6 +102,10 @@ impl Problem {
         &self.detail
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind.status()
+    }
+
     /// The exit code that the command line has for such an end, for the operators' log.
     pub(crate) fn exit(&self) -> u8 {
         match self.kind {

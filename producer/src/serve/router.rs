@@ -20,6 +20,7 @@ use super::{
     app::App,
     auth, idempotency, metrics, openapi,
     problem::{Kind, Problem},
+    web,
 };
 
 /// The API's routes for a role, each of which asks for it.
@@ -66,10 +67,11 @@ pub(super) fn build(app: App) -> Router {
     Router::new()
         .merge(api)
         .merge(measured(&app))
+        .merge(web::routes(app.clone()))
         .route("/livez", get(async || Json(json!({ "ok": true }))))
         .route("/readyz", get(readyz))
         .route("/openapi.json", get(async || Json(document)))
-        .fallback(async || Problem::not_found("no such path: /openapi.json lists those of the API"))
+        .fallback(web::nowhere)
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed, "see the header Allow"))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors(&app.context.config.serve.cors_origins))
@@ -137,7 +139,7 @@ async fn named(request: Request, next: Next) -> Response {
         tracing::debug!(%method, path, status = response.status().as_u16(), elapsed = ?start.elapsed(), request_id = ?id, "answered");
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

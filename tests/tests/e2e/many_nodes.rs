@@ -8,7 +8,7 @@ use windlass_tests::fleet::{Fleet, keys};
 
 use crate::look::secs;
 
-const NODES: usize = 10_000;
+pub(crate) const NODES: usize = 10_000;
 
 /// What ten thousand workers would have written with a beat each. One in ten is lost.
 pub(crate) fn write_nodes(fleet: &Fleet) {

@@ -2,6 +2,7 @@
 
 mod access;
 mod bulk;
+mod page;
 mod scale;
 mod streams;
 mod tasks;

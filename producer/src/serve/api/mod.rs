@@ -7,7 +7,7 @@ pub(crate) mod fleet;
 mod llm;
 pub(crate) mod nodes;
 pub(crate) mod queues;
-mod results;
+pub(crate) mod results;
 pub(crate) mod reviews;
 mod submit;
 mod tasks;

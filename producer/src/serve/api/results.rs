@@ -100,6 +100,12 @@ async fn of_queue(
     Reader::open(app, Whose::Queue(queue), params).map(Reader::response)
 }
 
+/// All that a batch has brought so far, as a download.
+pub(crate) async fn download(app: App, batch: BatchName) -> Answer<Response> {
+    let params = Params { state: None, follow: false, cursor: None };
+    of_batch(State(app), Path(batch), Query(params)).await
+}
+
 enum Whose {
     Batch(BatchName),
     Queue(QueueName),

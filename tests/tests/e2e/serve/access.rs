@@ -6,13 +6,13 @@ use windlass_tests::{api::Api, fleet::Fleet, process::eventually};
 use crate::look::secs;
 
 /// Makes a token in the fleet's file of tokens.
-fn token(fleet: &Fleet, name: &str, roles: &str) -> String {
+pub(super) fn token(fleet: &Fleet, name: &str, roles: &str) -> String {
     let made =
         fleet.windlass(&["tokens", "generate", name, "--roles", roles, "--append", "tokens.toml"]).ok();
     made.stdout.trim().to_owned()
 }
 
-fn with_tokens(fleet: &Fleet) -> Api {
+pub(super) fn with_tokens(fleet: &Fleet) -> Api {
     fleet.file("windlass.toml", "[serve]\ntokens_file = \"tokens.toml\"\n");
     Api::start(fleet, &["--config", &fleet.configuration().display().to_string()])
 }
