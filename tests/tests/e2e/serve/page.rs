@@ -175,15 +175,16 @@ fn forms_that_are_not_ours_do_nothing() {
     let (ann, bob) = (Browser::logged_in(&api, &ann), Browser::logged_in(&api, &bob));
     let (own, other) = (ann.csrf(), bob.csrf());
     assert_ne!(own, other);
+    let (own, other) = (own.as_str(), other.as_str());
     let origin = ("origin", api.base.as_str());
     for (fields, from) in [
         (vec![("sure", "yes")], vec![origin]),
         (vec![("sure", "yes"), ("csrf", "")], vec![origin]),
-        (vec![("sure", "yes"), ("csrf", &other)], vec![origin]),
-        (vec![("sure", "yes"), ("csrf", &own)], vec![("origin", "https://evil.example")]),
-        (vec![("sure", "yes"), ("csrf", &own)], vec![("origin", "null")]),
-        (vec![("sure", "yes"), ("csrf", &own)], vec![origin, ("sec-fetch-site", "cross-site")]),
-        (vec![("sure", "yes"), ("csrf", &own)], vec![]),
+        (vec![("sure", "yes"), ("csrf", other)], vec![origin]),
+        (vec![("sure", "yes"), ("csrf", own)], vec![("origin", "https://evil.example")]),
+        (vec![("sure", "yes"), ("csrf", own)], vec![("origin", "null")]),
+        (vec![("sure", "yes"), ("csrf", own)], vec![origin, ("sec-fetch-site", "cross-site")]),
+        (vec![("sure", "yes"), ("csrf", own)], vec![]),
     ] {
         ann.send_from("/queues/default/pause", &fields, &from).expect(403);
     }
@@ -356,11 +357,7 @@ fn whatever_stands_in_redis_is_text_to_the_page() {
             "validation": { "checks": [{ "validator": evil, "message": evil }] },
         }),
     );
-    fleet.submit(
-        "noop",
-        &json!({ evil: evil }),
-        &["--id", "payload", "--metadata", &json!({ "note": evil }).to_string()],
-    );
+    fleet.submit("noop", &json!({ evil: evil }), &["--id", "payload", "--metadata", &format!("note={evil}")]);
     let (id, now, mut connection) = (NodeId::new("n-evil").unwrap(), fleet.now().0, fleet.connection());
     let record = json!({
         "id": id.as_str(), "state": "active", "host": evil, "pid": 1, "version": evil, "protocol": 1, "started_at": now,
