@@ -100,7 +100,8 @@ fn a_fleet_is_watched_and_steered_by_keys() {
     top.send("1/");
     top.send(&drained[2..]);
     top.send(ENTER);
-    top.shows("1 found", secs(5));
+    // What was said of the queue stands there for a while.
+    top.shows("1 found", secs(20));
     top.send("d");
     println!("{}", top.shows(&format!("Drain node {drained}?"), secs(5)));
     top.send("n");

@@ -72,7 +72,7 @@ fn an_action_that_comes_twice_is_done_once_and_answered_the_same() {
     assert_eq!((second.header("idempotency-replayed"), second.json()), (Some("true"), first.json()));
     assert_eq!(
         cancel("anew").expect(200).json()["items"][0]["outcome"],
-        "refused",
+        "cancelled",
         "with another key it is asked again"
     );
     let otherwise =
