@@ -170,7 +170,10 @@ fn sample(key: &str) -> &'static str {
     match key {
         "worker.admin" => "127.0.0.1:9464",
         "claim_check.url" => "s3://bucket/prefix",
-        "llm.base_url" | "claim_check.endpoint" => "https://example.org/v1",
+        "llm.base_url" | "claim_check.endpoint" | "kubernetes.api" | "metrics.push_gateway" => {
+            "https://example.org/v1"
+        }
+        "serve.cors_origins" => "https://ops.example.com",
         "sealing.keys" => RING,
         "sandbox.network" => "true",
         "sandbox.read" | "sandbox.write" => "/data",
