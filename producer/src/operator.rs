@@ -93,18 +93,7 @@ pub(crate) fn said(command: &Command, context: &Context) -> Option<Said> {
             ModelsCommand::Reset(reset) => ("models reset", reset.names.clone(), vec![]),
             ModelsCommand::List(_) | ModelsCommand::Select(_) => return None,
         },
-        Command::Review(review) => match &review.command {
-            ReviewCommand::Approve(decide) => {
-                ("review approve", tasks(&decide.tasks), by(decide.signature.by.as_ref()))
-            }
-            ReviewCommand::Reject(decide) => {
-                ("review reject", tasks(&decide.tasks), by(decide.signature.by.as_ref()))
-            }
-            ReviewCommand::Edit(edit) => {
-                ("review edit", tasks(std::slice::from_ref(&edit.task)), by(edit.signature.by.as_ref()))
-            }
-            ReviewCommand::List(_) | ReviewCommand::Show(_) => return None,
-        },
+        Command::Review(review) => return reviewed(&review.command, tasks),
         Command::Doctor(doctor) if doctor.repair && doctor.yes => ("doctor --repair", vec![], vec![]),
         Command::Export(export) => {
             let queues =
@@ -145,6 +134,22 @@ pub(crate) fn said(command: &Command, context: &Context) -> Option<Said> {
         | Command::Man
         | Command::Reference { .. }
         | Command::DieWithParent { .. } => return None,
+    })
+}
+
+/// What a decision on drafts does.
+fn reviewed(command: &ReviewCommand, tasks: impl Fn(&[String]) -> Vec<String>) -> Option<Said> {
+    Some(match command {
+        ReviewCommand::Approve(decide) => {
+            ("review approve", tasks(&decide.tasks), by(decide.signature.by.as_ref()))
+        }
+        ReviewCommand::Reject(decide) => {
+            ("review reject", tasks(&decide.tasks), by(decide.signature.by.as_ref()))
+        }
+        ReviewCommand::Edit(edit) => {
+            ("review edit", tasks(std::slice::from_ref(&edit.task)), by(edit.signature.by.as_ref()))
+        }
+        ReviewCommand::List(_) | ReviewCommand::Show(_) => return None,
     })
 }
 

@@ -160,7 +160,7 @@ impl<M: Series, const N: usize> Family<M, N> {
         match metric.labels {
             [] => drop(family.of([""; N])),
             [Label { values: Values::Of(words), .. }] => {
-                words.iter().for_each(|word| drop(family.of([word; N])))
+                words.iter().for_each(|word| drop(family.of([word; N])));
             }
             _ => {}
         }

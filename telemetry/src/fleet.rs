@@ -56,6 +56,9 @@ pub struct BudgetFigures {
     pub spent: f64,
 }
 
+/// One figure of a budget.
+type Part = fn(&BudgetFigures) -> f64;
+
 /// A server of Redis.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RedisServer {
@@ -192,12 +195,11 @@ impl Fleet {
     }
 
     fn write_money(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
-        let used =
-            |budget: &BudgetFigures| if budget.limit > 0.0 { budget.spent / budget.limit } else { 0.0 };
-        let parts: [(&'static Metric, Fold, &dyn Fn(&BudgetFigures) -> f64); 3] = [
-            (&list::BUDGET_LIMIT, Fold::Sum, &|budget| budget.limit),
-            (&list::BUDGET_SPENT, Fold::Sum, &|budget| budget.spent),
-            (&list::BUDGET_USED, Fold::Max, &used),
+        let used: Part = |budget| if budget.limit > 0.0 { budget.spent / budget.limit } else { 0.0 };
+        let parts: [(_, _, Part); 3] = [
+            (&list::BUDGET_LIMIT, Fold::Sum, |budget| budget.limit),
+            (&list::BUDGET_SPENT, Fold::Sum, |budget| budget.spent),
+            (&list::BUDGET_USED, Fold::Max, used),
         ];
         for (metric, fold, value) in parts {
             let mut numbers = Numbers::of(metric, fold);

@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, reader: Reader, mut rejects: Rejects)
     rejects.flush()?;
     match context.format {
         Some(Format::Json | Format::Jsonl) => {
-            output::json(&serde_json::json!({ "good": good, "rejected": bad }))?
+            output::json(&serde_json::json!({ "good": good, "rejected": bad }))?;
         }
         _ => say!("{good} lines would be submitted, {bad} rejected"),
     }

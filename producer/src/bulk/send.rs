@@ -72,7 +72,7 @@ async fn send_group(queue: &Queue, mut tasks: Vec<&(u64, NewTask)>, how: How, se
         let mut left = Vec::new();
         for (task, answer) in tasks.into_iter().zip(answers) {
             if how.each {
-                sent.taken.extend(taken(task, &answer));
+                sent.taken.extend(taken(task, answer));
             }
             match answer {
                 Accepted::New(_) => sent.accepted += 1,
@@ -102,10 +102,10 @@ async fn send_group(queue: &Queue, mut tasks: Vec<&(u64, NewTask)>, how: How, se
     Ok(())
 }
 
-fn taken((line, task): &(u64, NewTask), answer: &Accepted) -> Option<Taken> {
+fn taken((line, task): &(u64, NewTask), answer: Accepted) -> Option<Taken> {
     let (state, duplicate) = match answer {
-        Accepted::New(state) => (Some(*state), false),
-        Accepted::Duplicate(state) => (*state, true),
+        Accepted::New(state) => (Some(state), false),
+        Accepted::Duplicate(state) => (state, true),
         Accepted::Conflict(_) | Accepted::Full => return None,
     };
     let task = TaskRef { queue: task.queue.clone(), id: task.id.clone() };

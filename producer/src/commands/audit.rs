@@ -40,6 +40,20 @@ pub(crate) async fn run(context: &Context, args: cli::Audit) -> Done {
     if args.follow {
         return bounded(None, follow(&store, wanted)).await;
     }
+    let actions = latest(&store, args.limit, wanted).await?;
+    output::list(context.format.unwrap_or(Format::Table), &actions, &HEAD, row)?;
+    if actions.is_empty() {
+        say!("nobody did anything, as far as the log reaches");
+    }
+    Ok(())
+}
+
+/// The latest of those that are wanted, the last one last.
+pub(crate) async fn latest(
+    store: &Store,
+    limit: usize,
+    wanted: impl Fn(&Action) -> bool,
+) -> Done<Vec<Action>> {
     let (mut log, mut cursor) = (ActionLog::default(), "0".to_owned());
     loop {
         let page = store.actions(&cursor, PAGE).await?;
@@ -51,12 +65,8 @@ pub(crate) async fn run(context: &Context, args: cli::Audit) -> Done {
     }
     let mut actions = log.into_actions();
     actions.retain(wanted);
-    actions.drain(..actions.len().saturating_sub(args.limit));
-    output::list(context.format.unwrap_or(Format::Table), &actions, &HEAD, row)?;
-    if actions.is_empty() {
-        say!("nobody did anything, as far as the log reaches");
-    }
-    Ok(())
+    actions.drain(..actions.len().saturating_sub(limit));
+    Ok(actions)
 }
 
 /// Each action when it begins, and once more when it ended.

@@ -1,6 +1,6 @@
 //! One file a command, or a family of them.
 
-mod audit;
+pub(crate) mod audit;
 pub(crate) mod budgets;
 pub(crate) mod doctor;
 mod events;
@@ -18,7 +18,7 @@ pub(crate) mod review;
 mod scripted;
 pub(crate) mod search;
 mod submit;
-mod tasks;
+pub(crate) mod tasks;
 mod tokens;
 mod wait;
 

@@ -138,7 +138,7 @@ pub(crate) async fn retry(context: &Context, args: cli::Retry) -> Done {
     }
     let retried = match (batch, context.named_queue()) {
         (Some(batch), _) => retry_batch(&store, &batch).await?,
-        (None, queue) => retry_dead(&store, queue.unwrap_or(&context.queue()), None).await?,
+        (None, queue) => retry_dead(&store, queue.unwrap_or(&context.queue()), Failed::default()).await?,
     };
     count(context, "retried", retried)
 }
@@ -159,18 +159,33 @@ fn count(context: &Context, word: &'static str, n: u64) -> Done {
     }
 }
 
-/// Every task that is in the dead letter now, or those that failed with this class; one that fails again meanwhile is not
-/// taken twice.
-pub(crate) async fn retry_dead(store: &Store, name: &QueueName, class: Option<&str>) -> Done<u64> {
-    let wanted = |task: &TaskRecord| {
-        class.is_none_or(|class| task.error.as_ref().is_some_and(|error| error.class == class))
-    };
+/// Which tasks of a dead letter; what is not given is not asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Failed<'a> {
+    pub(crate) class: Option<&'a str>,
+    pub(crate) task_type: Option<&'a str>,
+}
+
+impl Failed<'_> {
+    fn is(self, task: &TaskRecord) -> bool {
+        self.class.is_none_or(|class| class == class_of(task))
+            && self.task_type.is_none_or(|task_type| task_type == task.task_type)
+    }
+}
+
+/// The class of error that a failed task is listed under.
+pub(crate) fn class_of(task: &TaskRecord) -> &str {
+    task.error.as_ref().map_or("unknown", |error| &error.class)
+}
+
+/// Every such task that is in the dead letter now; one that fails again meanwhile is not taken twice.
+pub(crate) async fn retry_dead(store: &Store, name: &QueueName, failed: Failed<'_>) -> Done<u64> {
     let queue = store.queue(name).await?;
     let mut ids = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
         let page = queue.list(State::Failed, PAGE, cursor.as_deref()).await?;
-        ids.extend(page.tasks.into_iter().filter(wanted).map(|task| task.reference.id));
+        ids.extend(page.tasks.into_iter().filter(|task| failed.is(task)).map(|task| task.reference.id));
         cursor = page.cursor;
         if cursor.is_none() {
             break;

@@ -43,7 +43,7 @@ fn reason(task: &TaskView) -> String {
 }
 
 /// At most so many characters.
-pub(super) fn short(text: &str, most: usize) -> String {
+pub(crate) fn short(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }

@@ -27,7 +27,7 @@ pub(crate) fn generate(name: &str, roles: &[String], append: Option<&Path>) -> D
     match append {
         Some(path) => add(path, name, &lines)?,
         None => {
-            say!("windlass: into the configuration (or the file that serve.tokens_file names):\n\n{lines}")
+            say!("windlass: into the configuration (or the file that serve.tokens_file names):\n\n{lines}");
         }
     }
     say!("windlass: the token, which is shown this once:");

@@ -101,7 +101,7 @@ impl Guard {
                     *self.of_file.write().unwrap_or_else(PoisonError::into_inner) = tokens;
                 }
                 Err(why) => {
-                    tracing::error!(%why, "the file of tokens cannot be read: the tokens stay as they are")
+                    tracing::error!(%why, "the file of tokens cannot be read: the tokens stay as they are");
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The fleet as it was a moment ago: read once for all who ask, however many look.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -26,6 +26,8 @@ pub(crate) struct Look {
     pub(crate) at: Micros,
     pub(crate) queues: Vec<QueueView>,
     pub(crate) nodes: Vec<NodeView>,
+    /// How many nodes claim from each queue.
+    claiming: HashMap<String, u64>,
 }
 
 /// Looks at the fleet, at most about once a second.
@@ -55,7 +57,12 @@ async fn look(store: &Store) -> Result<Look> {
     let names = store.queues().await?;
     let queues = try_join_all(names.iter().map(|name| view(store, name))).await?;
     let (nodes, at) = store.nodes().await?;
-    Ok(Look { at, queues, nodes: nodes.iter().map(|node| node.view(at)).collect() })
+    let nodes: Vec<NodeView> = nodes.iter().map(|node| node.view(at)).collect();
+    let mut claiming = HashMap::new();
+    for queue in nodes.iter().filter(|node| node.is_claiming()).flat_map(|node| node.queues.keys()) {
+        *claiming.entry(queue.clone()).or_default() += 1;
+    }
+    Ok(Look { at, queues, nodes, claiming })
 }
 
 async fn view(store: &Store, name: &QueueName) -> Result<QueueView> {
@@ -65,6 +72,11 @@ async fn view(store: &Store, name: &QueueName) -> Result<QueueView> {
 impl Look {
     pub(crate) fn queue(&self, name: &QueueName) -> Option<&QueueView> {
         self.queues.iter().find(|queue| queue.queue == *name)
+    }
+
+    /// How many nodes claim from a queue.
+    pub(crate) fn claiming(&self, queue: &QueueName) -> u64 {
+        self.claiming.get(queue.as_str()).copied().unwrap_or(0)
     }
 
     /// Nodes by state.
@@ -77,7 +89,7 @@ impl Look {
         states
     }
 
-    /// Live nodes, and of them those that serve one of the queues.
+    /// Nodes whose heartbeat is there.
     pub(crate) fn live(&self) -> impl Iterator<Item = &NodeView> {
         self.nodes.iter().filter(|node| node.state != "lost")
     }

@@ -20,12 +20,7 @@ use windlass_telemetry::{
     list::NODE_STATES,
 };
 
-use super::{
-    api::fleet::{due, soon},
-    app::App,
-    fleet::Look,
-    problem::Answer,
-};
+use super::{api::fleet::Work, app::App, fleet::Look, problem::Answer};
 use crate::commands::budgets;
 
 /// The page. Where Redis does not answer it says so, and nothing that might not be true.
@@ -75,13 +70,7 @@ async fn figures(app: &App) -> Answer<Fleet> {
 }
 
 async fn of_queue(app: &App, look: &Look, queue: &QueueView) -> Answer<QueueFigures> {
-    let ready = queue.pending_count();
-    // What waits in a paused queue needs nobody.
-    let waits = if queue.paused { 0 } else { ready + due(&app.store, &queue.queue, soon(look)).await? };
     let total = |name: &str| queue.totals.get(name).copied().unwrap_or(0);
-    let serves = |node: &&windlass_shared::store::inspect::NodeView| {
-        node.state == "active" && node.queues.contains_key(queue.queue.as_str())
-    };
     Ok(QueueFigures {
         queue: queue.queue.to_string(),
         pending: ["critical", "high", "normal", "low"]
@@ -91,10 +80,10 @@ async fn of_queue(app: &App, look: &Look, queue: &QueueView) -> Answer<QueueFigu
         parked: queue.parked,
         blocked: queue.blocked,
         failed: queue.failed,
-        backlog: waits + queue.running,
+        backlog: Work::of(&app.store, look, queue).await?.backlog(),
         oldest_pending: queue.oldest_pending_ms.unwrap_or(0) as f64 / 1000.0,
         paused: queue.paused,
-        nodes: look.live().filter(serves).count() as u64,
+        nodes: look.claiming(&queue.queue),
         submitted: total("submitted"),
         finished: ["completed", "failed", "cancelled", "expired"].map(total),
         recovered: total("recovered"),
@@ -119,5 +108,7 @@ async fn money(app: &App) -> Answer<Vec<BudgetFigures>> {
 }
 
 fn server(facts: &ServerFacts) -> RedisServer {
-    RedisServer { server: facts.address.clone(), used: facts.used_memory, max: facts.maxmemory }
+    // Only nodes of a cluster say where they are.
+    let server = if facts.address.is_empty() { "redis".to_owned() } else { facts.address.clone() };
+    RedisServer { server, used: facts.used_memory, max: facts.maxmemory }
 }

@@ -14,6 +14,7 @@ mod metrics;
 mod openapi;
 pub(crate) mod problem;
 mod router;
+mod stream;
 mod tls;
 mod web;
 

@@ -107,19 +107,19 @@ impl Act {
             }
             Self::Cancel(task) => {
                 let fate = cancel_tasks(store, std::slice::from_ref(task)).await?.pop();
-                told(task, fate, "only what is not finished can be cancelled")
+                told(task, fate.as_ref(), "only what is not finished can be cancelled")
             }
             Self::Retry(task) => {
                 let fate = retry_tasks(store, std::slice::from_ref(task)).await?.pop();
-                told(task, fate, "only what failed, was cancelled or expired is retried")
+                told(task, fate.as_ref(), "only what failed, was cancelled or expired is retried")
             }
         }
     }
 }
 
 /// What became of a task, in words; `why` says why it was refused.
-fn told(task: &TaskRef, fate: Option<Fate>, why: &str) -> Done<String> {
-    let Some(Fate { state: Some(state), outcome, .. }) = fate else {
+fn told(task: &TaskRef, fate: Option<&Fate>, why: &str) -> Done<String> {
+    let Some(&Fate { state: Some(state), outcome, .. }) = fate else {
         return Err(Failure::NotDone(format!("there is no task {task} any more")));
     };
     match outcome {

@@ -54,7 +54,8 @@ async fn beat(store: Store, count: usize, every: Duration, number: usize) -> Res
             let node: &NodeId = &record.id;
             let call = Extend { node, lease: LEASE, max_crashes: 3, held: &[] };
             let (beaten, extended) = tokio::join!(store.beat(record, TTL, round == 0), queue.extend(&call));
-            (beaten?, extended?);
+            beaten?;
+            extended?;
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ impl Call {
         Self(format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes())
     }
 
-    pub(crate) fn post(path: &str, body: String) -> Self {
+    pub(crate) fn post(path: &str, body: &str) -> Self {
         let length = body.len();
         Self(format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes())
     }
@@ -59,7 +59,8 @@ impl Connection {
         };
         let mut answer = String::new();
         let (sent, got) = tokio::join!(send, read.read_to_string(&mut answer));
-        (sent?, got?);
+        sent?;
+        got?;
         ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         // The lines stand between the sizes of chunks.
         Ok(answer.lines().filter(|line| line.starts_with('{')).collect::<Vec<_>>().join("\n"))

@@ -134,10 +134,9 @@ async fn calls(args: &Args) -> Result<Value> {
                 tokio::time::sleep_until(due).await;
                 let call = if n % 2 == 0 {
                     let body = format!(
-                        r#"{{"type":"noop","id":"c{number}-{n}","payload":{{"idx":{n},"pad":"{:0180}"}}}}"#,
-                        n
+                        r#"{{"type":"noop","id":"c{number}-{n}","payload":{{"idx":{n},"pad":"{n:0180}"}}}}"#
                     );
-                    Call::post("/v1/tasks", body)
+                    Call::post("/v1/tasks", &body)
                 } else {
                     Call::get(&format!("/v1/tasks/default/c{number}-{}", n - 1))
                 };

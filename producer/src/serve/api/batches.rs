@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// How far a batch is.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the answer")]
 pub(crate) struct Batch {
     pub(crate) batch: BatchName,
     pub(crate) queues: Vec<QueueName>,

@@ -13,9 +13,9 @@ use axum::{
     body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream::FuturesOrdered};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -40,6 +40,7 @@ use crate::{
         idempotency,
         problem::{Answer, Kind, Problem, ProblemBody},
         router::traced,
+        stream::{Lines, lines},
     },
 };
 
@@ -163,8 +164,10 @@ async fn submit(
         .traced(traced(&headers).as_ref());
     let on_full = if matches!(how.on_full, Full::Wait) { OnFull::Wait } else { OnFull::Fail };
     let how = How { on_full, each: how.answers == Which::All };
-    let lines = run(Run { app, how, registered: HashSet::new(), counts: Counts::default(), room }, reader);
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+    let (lines, response) = lines();
+    let work = Run { app, how, registered: HashSet::new(), counts: Counts::default(), _room: room };
+    tokio::spawn(run(work, reader, lines));
+    Ok(response)
 }
 
 fn check_type(headers: &HeaderMap) -> Answer<()> {
@@ -192,28 +195,24 @@ struct Run {
     registered: HashSet<(QueueName, Option<BatchName>)>,
     counts: Counts,
     /// Given back at the end.
-    room: OwnedSemaphorePermit,
+    _room: OwnedSemaphorePermit,
 }
 
-/// The answer's lines, as they come. Dropping it ends everything: the channel closes, and with it the thread.
-fn run(
-    mut run: Run,
-    reader: Reader,
-) -> impl futures_util::Stream<Item = Result<Bytes, std::convert::Infallible>> {
-    let (lines, answers) = mpsc::channel::<Bytes>(IN_FLIGHT);
-    tokio::spawn(async move {
-        let ended = run.all(reader, &lines).await;
-        _ = lines.send(run.summary(ended.err())).await;
-        drop(run.room);
-    });
-    stream::unfold(answers, |mut answers| async move { answers.recv().await.map(|line| (Ok(line), answers)) })
+/// Writes the answer while the body is read. Nobody to read it ends everything: the channel of chunks closes, and with it the thread.
+async fn run(mut run: Run, reader: Reader, lines: Lines) {
+    let ended = tokio::select! {
+        ended = run.all(reader, &lines) => ended,
+        // While a queue is full there may be no line to write for long, and the place is somebody else's.
+        () = lines.closed() => return,
+    };
+    _ = lines.send(Ok(run.summary(ended.err()))).await;
 }
 
 impl Run {
-    async fn all(&mut self, reader: Reader, lines: &mpsc::Sender<Bytes>) -> Answer<()> {
+    async fn all(&mut self, reader: Reader, lines: &Lines) -> Answer<()> {
         let (chunks, mut checked) = mpsc::channel::<Done<Chunk>>(IN_FLIGHT);
         tokio::task::spawn_blocking(move || reader.run(&chunks));
-        let mut in_flight = stream::FuturesOrdered::new();
+        let mut in_flight = FuturesOrdered::new();
         let mut open = true;
         while open || !in_flight.is_empty() {
             tokio::select! {
@@ -242,13 +241,13 @@ impl Run {
         Ok(())
     }
 
-    async fn take(&mut self, mut sent: Sent, lines: &mpsc::Sender<Bytes>) -> Answer<()> {
+    async fn take(&mut self, mut sent: Sent, lines: &Lines) -> Answer<()> {
         self.counts.accepted += sent.accepted;
         self.counts.duplicates += sent.duplicates;
         self.counts.rejected += sent.rejects.len() as u64;
         let text = answers(&mut sent);
         let gone = |_| Problem::new(Kind::TooMany, "nobody reads the answer");
-        if text.is_empty() { Ok(()) } else { lines.send(text.into()).await.map_err(gone) }
+        if text.is_empty() { Ok(()) } else { lines.send(Ok(text.into())).await.map_err(gone) }
     }
 
     fn summary(&self, ended: Option<Problem>) -> Bytes {

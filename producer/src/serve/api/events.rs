@@ -16,15 +16,17 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use windlass_shared::model::{Action, ActionLog, QueueName, Transition};
+use windlass_shared::model::{Action, QueueName, Transition};
 use windlass_telemetry::http::OpenStream;
 
 use crate::{
+    commands::audit,
     serve::{
         app::App,
         cursor::{self, Page},
         extract::{Limit, Query},
         problem::Answer,
+        stream::Places,
     },
     steps::{Pause, patiently},
 };
@@ -81,9 +83,6 @@ async fn events(
     Ok(stream_of(reader).into_response())
 }
 
-/// How far the log of each partition was read.
-type Places = Vec<(QueueName, u16, String)>;
-
 struct Reader {
     app: App,
     queue: Option<QueueName>,
@@ -102,8 +101,7 @@ impl Reader {
     async fn skip_to_now(&mut self) -> Answer<()> {
         for name in self.queues().await? {
             for partition in self.app.store.queue(&name).await?.partitions() {
-                let newest = partition.newest_event().await?;
-                self.places.push((name.clone(), partition.index(), newest));
+                *self.places.of(partition) = partition.newest_event().await?;
             }
         }
         Ok(())
@@ -119,18 +117,11 @@ impl Reader {
         for name in self.queues().await? {
             let queue = patiently(|| self.app.store.queue(&name)).await?;
             for partition in queue.partitions() {
-                let is = |(queue, index, _): &(QueueName, u16, String)| {
-                    *queue == name && *index == partition.index()
-                };
-                let place = self.places.iter().position(is).unwrap_or_else(|| {
-                    self.places.push((name.clone(), partition.index(), "0".into()));
-                    self.places.len() - 1
-                });
                 loop {
-                    let from = self.places[place].2.clone();
+                    let from = self.places.of(partition).clone();
                     let events = patiently(|| partition.events(&from, 100)).await?;
                     let Some(last) = events.last() else { break };
-                    self.places[place].2.clone_from(&last.cursor);
+                    self.places.of(partition).clone_from(&last.cursor);
                     into.extend(
                         events.into_iter().flat_map(|event| event.transitions).filter(|t| self.wanted(t)),
                     );
@@ -154,6 +145,11 @@ fn stream_of(mut reader: Reader) -> impl IntoResponse {
     tokio::spawn(async move {
         let _open = OpenStream::new();
         let mut pause = Pause::new();
+        // Alone it is no event; who is cut off before the first one goes on from here.
+        let here = Event::default().id(cursor::encode(&reader.places));
+        if events.send(here).await.is_err() {
+            return;
+        }
         loop {
             let mut round = Vec::new();
             // A Redis that stays away ends the stream; the client comes again by itself, from its last id.
@@ -201,24 +197,5 @@ struct Latest {
 /// What operators did, the latest last
 #[utoipa::path(get, path = "/v1/actions", tag = "events", params(Latest), responses((status = 200, body = Page<Action>)))]
 async fn actions(State(app): State<App>, Query(latest): Query<Latest>) -> Answer<Send<Page<Action>>> {
-    Ok(Send(Page::whole(latest_actions(&app, latest.limit.0).await?)))
-}
-
-/// Entries that are read at once.
-const PAGE: usize = 1000;
-
-/// The latest of what operators did.
-pub(crate) async fn latest_actions(app: &App, limit: usize) -> Answer<Vec<Action>> {
-    let (mut log, mut cursor) = (ActionLog::default(), "0".to_owned());
-    loop {
-        let page = app.store.actions(&cursor, PAGE).await?;
-        let Some((last, _)) = page.last() else { break };
-        cursor.clone_from(last);
-        for (_, entry) in page {
-            log.add(entry);
-        }
-    }
-    let mut actions = log.into_actions();
-    actions.drain(..actions.len().saturating_sub(limit));
-    Ok(actions)
+    Ok(Send(Page::whole(audit::latest(&app.store, latest.limit.0, |_| true).await?)))
 }

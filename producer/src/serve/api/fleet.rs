@@ -10,7 +10,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use windlass_shared::{
     PROTOCOL_VERSION,
     model::{Micros, QueueName},
-    store::{Store, inspect::QueueView},
+    store::{
+        Store,
+        inspect::{NodeView, QueueView},
+    },
 };
 
 use crate::{
@@ -55,7 +58,7 @@ pub(crate) struct Overview {
     pub(crate) nodes: BTreeMap<String, u64>,
     pub(crate) slots: u64,
     pub(crate) slots_used: u64,
-    /// Queues with tasks that wait, not paused, that no live node serves.
+    /// Queues with tasks that wait, not paused, that no node claims from.
     pub(crate) unserved: Vec<QueueName>,
     pub(crate) paused: Vec<QueueName>,
 }
@@ -74,11 +77,11 @@ impl Overview {
         }
         let sum = |count: fn(&QueueView) -> u64| look.queues.iter().map(count).sum();
         let (slots, slots_used) = look.slots();
-        let served =
-            |queue: &QueueView| look.live().any(|node| node.queues.contains_key(queue.queue.as_str()));
         let named =
             |queues: &mut dyn Iterator<Item = &QueueView>| queues.map(|queue| queue.queue.clone()).collect();
-        let waits = |queue: &&QueueView| !queue.paused && queue.pending_count() > 0 && !served(queue);
+        let waits = |queue: &&QueueView| {
+            !queue.paused && queue.pending_count() > 0 && look.claiming(&queue.queue) == 0
+        };
         Self {
             at: look.at,
             pending,
@@ -150,7 +153,7 @@ async fn autoscale(
     for (name, value) in pairs {
         match name.as_str() {
             "queue" => {
-                queues.push(QueueName::new(&value).map_err(|error| Problem::malformed(error.to_string()))?)
+                queues.push(QueueName::new(&value).map_err(|error| Problem::malformed(error.to_string()))?);
             }
             "slots" => {
                 let number = value.parse::<u32>().ok().filter(|number| *number > 0);
@@ -176,25 +179,24 @@ pub(crate) async fn scale(
     slots_of_node: u64,
 ) -> Answer<Scale> {
     let known: Vec<&QueueView> = queues.iter().filter_map(|name| look.queue(name)).collect();
-    let open: Vec<&QueueView> = known.iter().copied().filter(|queue| !queue.paused).collect();
-    let due =
-        try_join_all(open.iter().map(|queue| due(store, &queue.queue, soon(look)))).await?.into_iter().sum();
-    let ready = open.iter().map(|queue| queue.pending_count()).sum();
-    let leased = known.iter().map(|queue| queue.running).sum();
-    let serves = |node: &&windlass_shared::store::inspect::NodeView| {
-        node.state == "active" && queues.iter().any(|queue| node.queues.contains_key(queue.as_str()))
+    let work = try_join_all(known.iter().map(|queue| Work::of(store, look, queue))).await?;
+    let sum = |part: fn(&Work) -> u64| work.iter().map(part).sum();
+    let (ready, due, leased) = (sum(|work| work.ready), sum(|work| work.due), sum(|work| work.leased));
+    let serves = |node: &&NodeView| {
+        node.is_claiming() && queues.iter().any(|queue| node.queues.contains_key(queue.as_str()))
     };
     let (live_nodes, slots, slots_used) =
         look.live().filter(serves).fold((0, 0, 0), |(nodes, slots, used), node| {
             (nodes + 1, slots + u64::from(node.slots), used + u64::from(node.running_count))
         });
+    let open = known.iter().filter(|queue| !queue.paused);
     let backlog: u64 = ready + due + leased;
     Ok(Scale {
         backlog,
         ready,
         due,
         leased,
-        oldest_pending_ms: open.iter().filter_map(|queue| queue.oldest_pending_ms).max().unwrap_or(0),
+        oldest_pending_ms: open.filter_map(|queue| queue.oldest_pending_ms).max().unwrap_or(0),
         live_nodes,
         slots,
         slots_used,
@@ -202,16 +204,28 @@ pub(crate) async fn scale(
     })
 }
 
-/// Until when a task that falls due counts.
-pub(crate) fn soon(look: &Look) -> Micros {
-    Micros(look.at.0 + LOOKAHEAD_SECONDS * 1_000_000)
+/// What there is to do in a queue. What waits in a paused one needs nobody.
+pub(crate) struct Work {
+    ready: u64,
+    due: u64,
+    leased: u64,
 }
 
-/// Scheduled tasks of a queue that fall due by then.
-pub(crate) async fn due(store: &Store, queue: &QueueName, until: Micros) -> Answer<u64> {
-    let queue = store.queue(queue).await?;
-    let due = try_join_all(queue.partitions().iter().map(|partition| partition.due(until))).await?;
-    Ok(due.into_iter().sum())
+impl Work {
+    pub(crate) async fn of(store: &Store, look: &Look, queue: &QueueView) -> Answer<Self> {
+        let leased = queue.running;
+        if queue.paused {
+            return Ok(Self { ready: 0, due: 0, leased });
+        }
+        let until = Micros(look.at.0 + LOOKAHEAD_SECONDS * 1_000_000);
+        let parts = store.queue(&queue.queue).await?;
+        let due = try_join_all(parts.partitions().iter().map(|partition| partition.due(until))).await?;
+        Ok(Self { ready: queue.pending_count(), due: due.into_iter().sum(), leased })
+    }
+
+    pub(crate) fn backlog(&self) -> u64 {
+        self.ready + self.due + self.leased
+    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -150,9 +150,10 @@ async fn remove_budget(
 ) -> Answer<StatusCode> {
     check_scope(&scope)?;
     app.act(&caller, "budgets remove", vec![scope.clone()], &[], async {
-        match app.store.gate().remove_budget(&stored(&scope)).await? {
-            true => Ok(StatusCode::NO_CONTENT),
-            false => Err(Problem::not_found(format!("no budget is set for {scope}"))),
+        if app.store.gate().remove_budget(&stored(&scope)).await? {
+            Ok(StatusCode::NO_CONTENT)
+        } else {
+            Err(Problem::not_found(format!("no budget is set for {scope}")))
         }
     })
     .await

@@ -15,7 +15,7 @@ use windlass_shared::{
 };
 
 use crate::{
-    commands::operate,
+    commands::{self, operate},
     serve::{
         app::App,
         auth::Caller,
@@ -63,76 +63,93 @@ async fn one(State(app): State<App>, Path(queue): Path<QueueName>) -> Answer<Sen
 
 /// What to change; null goes back to the default.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 struct Change {
     /// Tasks that may wait; more are refused.
-    #[serde(deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 1)]
-    max_length: Option<Option<u64>>,
+    max_length: Said<u64>,
     /// Tasks that may run at once, in the whole fleet.
-    #[serde(deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 1)]
-    concurrency: Option<Option<u64>>,
+    concurrency: Said<u64>,
     /// Tasks with the same concurrency key that may run at once.
-    #[serde(deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 1)]
-    key_concurrency: Option<Option<u64>>,
+    key_concurrency: Said<u64>,
     /// How long finished tasks are kept, such as `24h`.
-    #[serde(deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^[0-9]{1,4}[smhd]$")]
-    retention: Option<Option<String>>,
+    retention: Said<String>,
     /// How long failed tasks are kept.
-    #[serde(deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^[0-9]{1,4}[smhd]$")]
-    dead_retention: Option<Option<String>>,
+    dead_retention: Said<String>,
     /// Entries that the event log keeps, about.
-    #[serde(deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 1)]
-    events: Option<Option<u64>>,
+    events: Said<u64>,
     /// Into how many it is divided; only while it is empty.
+    #[serde(default)]
     #[schema(minimum = 1, maximum = 256)]
     partitions: Option<u16>,
 }
 
-/// What is there is given, also null.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+/// What is said of a setting.
+#[derive(Debug, Clone, Default)]
+enum Said<T> {
+    /// Nothing: it stays.
+    #[default]
+    Nothing,
+    /// Null: back to the default.
+    Default,
+    Value(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Said<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Default, Self::Value))
+    }
+}
+
+impl<T> Said<T> {
+    /// As the store takes it.
+    fn read(self, read: impl Fn(T) -> Result<u64, String>, name: &str) -> Answer<Setting> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Default => Ok(Some(None)),
+            Self::Value(value) => match read(value) {
+                Ok(number) => Ok(Some(Some(number))),
+                Err(why) => Err(Problem::invalid(format!("{name}: {why}"))),
+            },
+        }
+    }
+}
+
+/// As in [`QueueSettings`].
+type Setting = Option<Option<u64>>;
+
+fn above_zero(number: u64) -> Result<u64, String> {
+    if number > 0 { Ok(number) } else { Err("use a number above zero, or null for the default".into()) }
+}
+
+fn microseconds(text: &str) -> Result<u64, String> {
+    Ok(u64::try_from(micros(parse_duration(text)?)).unwrap_or(u64::MAX))
 }
 
 impl Change {
-    fn settings(&self) -> Answer<QueueSettings> {
-        let number = |name: &str, given: Option<Option<u64>>| -> Answer<Option<Option<u64>>> {
-            match given {
-                Some(Some(0)) => {
-                    Err(Problem::invalid(format!("{name}: use a number above zero, or null for the default")))
-                }
-                other => Ok(other),
-            }
-        };
-        let time = |name: &str, given: &Option<Option<String>>| -> Answer<Option<Option<u64>>> {
-            match given {
-                None => Ok(None),
-                Some(None) => Ok(Some(None)),
-                Some(Some(text)) => {
-                    let duration =
-                        parse_duration(text).map_err(|why| Problem::invalid(format!("{name}: {why}")))?;
-                    Ok(Some(Some(u64::try_from(micros(duration)).unwrap_or(u64::MAX))))
-                }
-            }
-        };
+    fn settings(self) -> Answer<QueueSettings> {
         if self.partitions.is_some_and(|count| count == 0 || count > MOST_PARTITIONS) {
             return Err(Problem::invalid(format!("partitions: use 1 to {MOST_PARTITIONS}")));
         }
         Ok(QueueSettings {
             paused: None,
-            max_length: number("max_length", self.max_length)?,
-            concurrency: number("concurrency", self.concurrency)?,
-            key_concurrency: number("key_concurrency", self.key_concurrency)?,
-            retention: time("retention", &self.retention)?,
-            dead_retention: time("dead_retention", &self.dead_retention)?,
-            events: number("events", self.events)?,
+            max_length: self.max_length.read(above_zero, "max_length")?,
+            concurrency: self.concurrency.read(above_zero, "concurrency")?,
+            key_concurrency: self.key_concurrency.read(above_zero, "key_concurrency")?,
+            retention: self.retention.read(|text| microseconds(&text), "retention")?,
+            dead_retention: self.dead_retention.read(|text| microseconds(&text), "dead_retention")?,
+            events: self.events.read(above_zero, "events")?,
         })
     }
 }
@@ -145,12 +162,12 @@ async fn change(
     Path(name): Path<QueueName>,
     Json(change): Json<Change>,
 ) -> Answer<Send<QueueView>> {
+    let (with, partitions) = ([("settings", format!("{change:?}"))], change.partitions);
     let settings = change.settings()?;
-    let with = [("settings", format!("{change:?}"))];
     app.act(&caller, "queues set", vec![name.to_string()], &with, async {
         app.store.register_queue(&name).await?;
         let mut queue = app.store.queue(&name).await?;
-        match change.partitions {
+        match partitions {
             Some(count) => queue = queue.divide(count, &settings).await?,
             None => queue.configure(&settings).await?,
         }
@@ -187,10 +204,9 @@ pub(crate) async fn set_paused(
     paused: bool,
 ) -> Answer<QueueView> {
     let queue = app.known_queue(name).await?;
-    let settings = QueueSettings { paused: Some(paused), ..QueueSettings::default() };
     let action = if paused { "pause" } else { "resume" };
     app.act(caller, action, vec![name.to_string()], &[], async {
-        queue.configure(&settings).await?;
+        commands::set_paused(&app.store, name, paused).await?;
         Ok(queue.view().await?)
     })
     .await
@@ -279,10 +295,8 @@ pub(crate) async fn grouped(queue: &Queue) -> Answer<Failures> {
         let page = queue.list(TaskState::Failed, PAGE, cursor.as_deref()).await?;
         counted += page.tasks.len() as u64;
         for task in page.tasks {
-            let (class, message) = task
-                .error
-                .as_ref()
-                .map_or(("unknown".into(), String::new()), |e| (e.class.clone(), e.message.clone()));
+            let class = operate::class_of(&task).to_owned();
+            let message = task.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
             let group = groups.entry((class.clone(), task.task_type.clone())).or_insert_with(|| Group {
                 class,
                 task_type: task.task_type.clone(),

@@ -2,20 +2,13 @@
 
 use std::collections::HashSet;
 
-use axum::{
-    body::{Body, Bytes},
-    extract::State,
-    http::header,
-    response::{IntoResponse, Response},
-};
-use futures_util::stream;
+use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use windlass_shared::{
     model::{BatchName, QueueName, State as TaskState, TaskRecord, TaskRef, TaskView},
-    store::{Partition, inspect::FinishedLog},
+    store::inspect::FinishedLog,
 };
 
 use crate::{
@@ -24,7 +17,8 @@ use crate::{
         app::App,
         cursor,
         extract::{Path, Query},
-        problem::{Answer, Problem},
+        problem::{Answer, Kind, Problem},
+        stream::{self, Lines, Places},
     },
     steps::{Pause, patiently},
 };
@@ -86,7 +80,7 @@ async fn of_batch(
     if app.store.batch_queues(&batch).await?.is_empty() {
         return Err(Problem::not_found(format!("no batch {batch}")));
     }
-    Reader::open(app, Whose::Batch(batch), params).map(Reader::response)
+    Reader::open(app, Whose::Batch(batch), &params).map(Reader::response)
 }
 
 /// Finished tasks of a queue, in order of finishing
@@ -97,7 +91,7 @@ async fn of_queue(
     Query(params): Query<Params>,
 ) -> Answer<Response> {
     app.known_queue(&queue).await?;
-    Reader::open(app, Whose::Queue(queue), params).map(Reader::response)
+    Reader::open(app, Whose::Queue(queue), &params).map(Reader::response)
 }
 
 /// All that a batch has brought so far, as a download.
@@ -110,9 +104,6 @@ enum Whose {
     Batch(BatchName),
     Queue(QueueName),
 }
-
-/// How far the log of each partition was read, by its name and number.
-type Places = Vec<(QueueName, u16, String)>;
 
 struct Reader {
     app: App,
@@ -128,44 +119,43 @@ struct Reader {
 const PAGE: usize = 200;
 
 impl Reader {
-    fn open(app: App, whose: Whose, params: Params) -> Answer<Self> {
+    fn open(app: App, whose: Whose, params: &Params) -> Answer<Self> {
         let places = cursor::decode(params.cursor.as_deref())?.unwrap_or_default();
         let state = params.state.map(Final::state);
         Ok(Self { app, whose, state, follow: params.follow, places, told: HashSet::new() })
     }
 
     fn response(self) -> Response {
-        let (lines, read) = mpsc::channel::<Bytes>(4);
-        tokio::spawn(self.run(lines));
-        let stream = stream::unfold(read, |mut read| async move {
-            read.recv().await.map(|line| (Ok::<_, std::convert::Infallible>(line), read))
+        let (lines, response) = stream::lines();
+        tokio::spawn(async move {
+            if let Err(problem) = self.run(&lines).await {
+                stream::break_off(&lines, &problem).await;
+            }
         });
-        ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(stream)).into_response()
+        response
     }
 
-    /// Until all is told, or nobody reads any more. A Redis that stays away ends the stream, and the client goes on later from the
-    /// last cursor.
-    async fn run(mut self, lines: mpsc::Sender<Bytes>) {
+    /// Until all is told, or nobody reads any more. An answer that ends in order is whole; from one that is broken off the client
+    /// goes on with the last cursor.
+    async fn run(mut self, lines: &Lines) -> Answer<()> {
         let mut pause = Pause::new();
         loop {
             // Asked before reading: what finishes afterwards is not missed.
-            let Ok(over) = self.is_over().await else { return };
-            match self.round(&lines).await {
-                Ok(Some(true)) => pause.reset(),
-                Ok(Some(false)) => {}
-                Ok(None) => return,
-                Err(problem) => {
-                    tracing::warn!(detail = problem.detail(), "a stream of results ended early");
-                    return;
-                }
+            let over = self.is_over().await?;
+            match self.round(lines).await? {
+                None => return Ok(()),
+                Some(true) => pause.reset(),
+                Some(false) => {}
             }
             if over {
-                return;
+                return Ok(());
             }
             tokio::select! {
                 () = pause.wait() => {}
-                () = lines.closed() => return,
-                () = self.app.leaving.cancelled() => return,
+                () = lines.closed() => return Ok(()),
+                () = self.app.leaving.cancelled() => {
+                    return Err(Problem::new(Kind::TooMany, "the server leaves; ask again"));
+                }
             }
         }
     }
@@ -182,7 +172,7 @@ impl Reader {
     }
 
     /// Reads each log to its present end: whether there was anything; none if nobody reads.
-    async fn round(&mut self, lines: &mpsc::Sender<Bytes>) -> Answer<Option<bool>> {
+    async fn round(&mut self, lines: &Lines) -> Answer<Option<bool>> {
         let (log, queues) = match &self.whose {
             Whose::Queue(queue) => (FinishedLog::Queue, vec![queue.clone()]),
             Whose::Batch(batch) => {
@@ -195,14 +185,13 @@ impl Reader {
             let queue = patiently(|| self.app.store.queue(&name)).await?;
             for partition in queue.partitions() {
                 loop {
-                    let place = self.place(partition);
-                    let before = self.places[place].2.clone();
+                    let before = self.places.of(partition).clone();
                     let read = patiently(|| partition.finished(&log, &before)).await?;
                     if read.cursor == before {
                         break;
                     }
                     any = true;
-                    self.places[place].2 = read.cursor;
+                    *self.places.of(partition) = read.cursor;
                     if !self.tell(&read.tasks, lines).await? {
                         return Ok(None);
                     }
@@ -212,19 +201,8 @@ impl Reader {
         Ok(Some(any))
     }
 
-    /// The index of a partition's place, which is the beginning if it is new.
-    fn place(&mut self, partition: &Partition) -> usize {
-        let is = |(queue, index, _): &(QueueName, u16, String)| {
-            queue == partition.name() && *index == partition.index()
-        };
-        self.places.iter().position(is).unwrap_or_else(|| {
-            self.places.push((partition.name().clone(), partition.index(), "0".into()));
-            self.places.len() - 1
-        })
-    }
-
     /// Writes the lines of what was read. False if nobody reads.
-    async fn tell(&mut self, references: &[TaskRef], lines: &mpsc::Sender<Bytes>) -> Answer<bool> {
+    async fn tell(&mut self, references: &[TaskRef], lines: &Lines) -> Answer<bool> {
         let place = cursor::encode(&self.places);
         let pages = references.len().div_ceil(PAGE);
         for (number, page) in references.chunks(PAGE).enumerate() {
@@ -240,7 +218,7 @@ impl Reader {
                     text.push(b'\n');
                 }
             }
-            if !text.is_empty() && lines.send(text.into()).await.is_err() {
+            if !text.is_empty() && lines.send(Ok(text.into())).await.is_err() {
                 return Ok(false);
             }
         }

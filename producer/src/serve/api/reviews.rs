@@ -78,6 +78,7 @@ async fn one(State(app): State<App>, Path((queue, id)): Path<(QueueName, TaskId)
 /// What a person decides.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the request")]
 pub(crate) struct Decision {
     pub(crate) decision: Verdict,
     /// The result, with `edit`.

@@ -18,7 +18,7 @@ use windlass_shared::model::{
 use crate::{
     commands::{
         keys,
-        operate::{self, Fate},
+        operate::{self, Failed, Fate},
         search::{self, Wanted},
     },
     serve::{
@@ -279,8 +279,9 @@ async fn retry(State(app): State<App>, caller: Caller, Json(retry): Json<Retry>)
             app.known_queue(&queue).await?;
             let with = class.clone().map(|class| ("class", class));
             let with: Vec<_> = with.into_iter().chain([("state", "failed".to_owned())]).collect();
+            let failed = Failed { class: class.as_deref(), task_type: None };
             let work = async {
-                let retried = operate::retry_dead(&app.store, &queue, class.as_deref()).await?;
+                let retried = operate::retry_dead(&app.store, &queue, failed).await?;
                 Ok(Send(Retried::Counted { retried }))
             };
             app.act(&caller, "retry", vec![queue.to_string()], &with, work).await

@@ -14,7 +14,7 @@ pub(super) fn add(environment: &mut Environment<'static>) {
         escape_formatter(out, state, if value.is_none() { &nothing } else { value })
     });
     environment.add_filter("num", num);
-    environment.add_filter("dur", |ms: &Value| number(ms).map_or_else(String::new, |ms| duration(ms)));
+    environment.add_filter("dur", |ms: &Value| number(ms).map_or_else(String::new, duration));
     environment.add_filter("when", when);
     environment.add_filter("usd", usd);
     environment.add_filter("seg", |text: &Value| segment(&plain(text)));

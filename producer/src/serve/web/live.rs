@@ -176,10 +176,10 @@ impl Live {
 
     /// Dead letters in groups and money, as they were some seconds ago.
     pub(super) async fn seldom(&self, look: &Look) -> Answer<Seldom> {
-        if let Some((when, seldom)) = &self.memory().seldom {
-            if when.elapsed() < SELDOM {
-                return Ok(seldom.clone());
-            }
+        if let Some((when, seldom)) = &self.memory().seldom
+            && when.elapsed() < SELDOM
+        {
+            return Ok(seldom.clone());
         }
         let seldom = Seldom::read(&self.app, look).await?;
         self.memory().seldom = Some((Instant::now(), seldom.clone()));

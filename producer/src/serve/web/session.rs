@@ -112,7 +112,7 @@ impl Visitor {
     pub(super) fn back(&self, form: &Form, otherwise: &str, did: &str) -> Response {
         let back = form.get("back").filter(|path| is_local(path)).unwrap_or(otherwise);
         let (path, query) = back.split_once('?').unwrap_or((back, ""));
-        let query = Form::parse(query.as_bytes()).with("did", did).with("mark", self.mark(did));
+        let query = Form::parse(query.as_bytes()).with("did", did).with("mark", &self.mark(did));
         Redirect::to(&query.url(path)).into_response()
     }
 }
@@ -140,7 +140,6 @@ pub(super) async fn enter(
     }
 }
 
-#[expect(clippy::result_large_err, reason = "a refusal is a whole response")]
 fn admit(app: &App, desk: &Desk, request: &Request) -> Result<Visitor, Response> {
     let headers = request.headers();
     let refused = |kind, why: &str| page::fault(None, &Problem::new(kind, why));

@@ -49,6 +49,13 @@ pub struct NodeView {
     pub keys: Vec<String>,
 }
 
+impl NodeView {
+    /// It takes new tasks.
+    pub fn is_claiming(&self) -> bool {
+        self.state == "active"
+    }
+}
+
 /// A task that a node runs, as it is printed.
 #[derive(Debug, Clone, Serialize)]
 #[allow(missing_docs, reason = "the fields are those of RunningTask")]

@@ -9,7 +9,7 @@ use crate::look::secs;
 fn settles(api: &Api, what: &str, path: &str, wanted: &Value) {
     let told = || {
         let scale = api.get(path).expect(200).json();
-        wanted.as_object().unwrap().iter().all(|(name, value)| scale[name] == *value)
+        wanted.as_object().expect("fields").iter().all(|(name, value)| scale[name] == *value)
     };
     eventually(what, secs(10), told);
 }

@@ -6,12 +6,17 @@ use windlass_tests::{api::Api, fleet::Fleet};
 fn transitions(text: &str) -> Vec<Value> {
     text.lines()
         .filter_map(|line| line.strip_prefix("data: "))
-        .map(|json| serde_json::from_str(json).unwrap())
+        .map(|json| serde_json::from_str(json).expect("JSON"))
         .collect()
 }
 
 fn last_id(text: &str) -> String {
-    text.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().unwrap().to_owned()
+    text.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().expect("an id").to_owned()
+}
+
+/// A transition came, and the id from which to go on after it.
+fn told(text: &str) -> bool {
+    text.split("\n\n").any(|event| event.contains("data: ") && event.contains("id: "))
 }
 
 #[test]
@@ -26,13 +31,14 @@ fn who_was_away_hears_what_happened_meanwhile_and_nothing_twice() {
         if !std::mem::replace(&mut submitted, true) {
             fleet.submit("noop", &json!(1), &["--id", "first"]);
         }
-        text.contains("id: ")
+        told(text)
     });
+    assert!(first.starts_with("id: "), "who is cut off before the first event knows where: {first}");
     let ids: Vec<Value> = transitions(&first).iter().map(|t| t["id"].clone()).collect();
     assert_eq!(ids, ["first"]);
     fleet.submit("noop", &json!(1), &["--id", "meanwhile", "--queue", "other"]);
     let id = last_id(&first);
-    let second = api.stream("/v1/events", &[sse, ("last-event-id", &id)], |text| text.contains("id: "));
+    let second = api.stream("/v1/events", &[sse, ("last-event-id", &id)], told);
     let ids: Vec<Value> = transitions(&second).iter().map(|t| t["id"].clone()).collect();
     assert_eq!(ids, ["meanwhile"]);
     let page = api.get("/v1/events").expect(200).json();

@@ -45,9 +45,9 @@ pub(in crate::serve::web) async fn list(State(app): State<App>, Extension(visito
     let page = batches::page(&app.store, visitor.query.get("cursor"), PAGE).await?;
     let spent = spent(&app, None).await?;
     let rows: Vec<Value> = page.items.iter().map(|batch| row(batch, &spent)).collect();
-    let next = page
-        .next_cursor
-        .map(|cursor| visitor.query.without(&["part", "did", "mark"]).with("cursor", cursor).url("/batches"));
+    let next = page.next_cursor.map(|cursor| {
+        visitor.query.without(&["part", "did", "mark"]).with("cursor", &cursor).url("/batches")
+    });
     visitor.page(
         "batches.html",
         "Batches",

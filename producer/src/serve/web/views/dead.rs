@@ -2,17 +2,14 @@
 
 use axum::{Extension, extract::State};
 use serde_json::{Value, json};
-use windlass_shared::{
-    model::{QueueName, State as TaskState, TaskRecord, TaskRef},
-    store::Queue,
-};
+use windlass_shared::model::QueueName;
 
 use crate::{
-    commands::operate,
+    commands::operate::{self, Failed},
     serve::{
         api::queues::grouped,
         app::App,
-        problem::{Answer, Problem},
+        problem::Problem,
         web::{
             page::{Ask, Shown, value},
             session::{Sent, Who},
@@ -22,7 +19,6 @@ use crate::{
 
 /// Queues whose dead letters are grouped on one page: those with the most in them.
 const GROUPED: usize = 20;
-const PAGE: usize = 500;
 
 pub(in crate::serve::web) async fn page(State(app): State<App>, Extension(visitor): Who) -> Shown {
     let look = app.fleet.look().await?;
@@ -45,23 +41,6 @@ pub(in crate::serve::web) async fn page(State(app): State<App>, Extension(visito
     )
 }
 
-/// All that failed so; what fails again meanwhile is not taken twice.
-async fn failed_so(queue: &Queue, class: &str, task_type: Option<&str>) -> Answer<Vec<TaskRef>> {
-    let is = |task: &TaskRecord| {
-        let failed = task.error.as_ref().map_or("unknown", |error| &error.class);
-        failed == class && task_type.is_none_or(|wanted| wanted == task.task_type)
-    };
-    let (mut found, mut cursor) = (Vec::new(), None::<String>);
-    loop {
-        let page = queue.list(TaskState::Failed, PAGE, cursor.as_deref()).await?;
-        found.extend(page.tasks.into_iter().filter(is).map(|task| task.reference));
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return Ok(found);
-        }
-    }
-}
-
 pub(in crate::serve::web) async fn retry(
     State(app): State<App>,
     Extension(visitor): Who,
@@ -70,7 +49,7 @@ pub(in crate::serve::web) async fn retry(
     let name = QueueName::new(form.get("queue").unwrap_or_default())?;
     let class = form.get("class").ok_or_else(|| Problem::invalid("class: say which"))?;
     let task_type = form.get("type");
-    let queue = app.known_queue(&name).await?;
+    app.known_queue(&name).await?;
     let of = task_type.map(|of| format!(" of type {of}")).unwrap_or_default();
     let text = format!(
         "Every task{of} in the dead letter of {name} that failed with {class} gets another life, with all of its attempts. See first that the cause is gone."
@@ -84,11 +63,8 @@ pub(in crate::serve::web) async fn retry(
         .into_iter()
         .filter_map(|(name, text)| Some((name, text?.to_owned())))
         .collect();
-    let work = async {
-        let tasks = failed_so(&queue, class, task_type).await?;
-        let fates = operate::retry_tasks(&app.store, &tasks).await?;
-        Ok(fates.iter().filter(|fate| fate.outcome == "retried").count())
-    };
+    let work =
+        async { Ok(operate::retry_dead(&app.store, &name, Failed { class: Some(class), task_type }).await?) };
     let retried = app.act(&visitor.caller, "retry", vec![name.to_string()], &with, work).await?;
     Ok(visitor.back(&form, "/dead", &format!("{retried} tasks of {name} were retried.")))
 }

@@ -49,13 +49,13 @@ pub(in crate::serve::web) async fn list(State(app): State<App>, Extension(visito
     let number = asked.clamp(1, pages);
     let rows: Vec<Value> = found.iter().skip((number - 1) * PAGE).take(PAGE).map(|node| row(node)).collect();
     let (slots, used) = look.slots();
-    let link = |to: usize| visitor.query.without(&["part", "did", "mark"]).with("page", to).url("/nodes");
+    let link = |to: usize| visitor.query.without(&["part", "did", "mark"]).with("page", &to).url("/nodes");
     let states: Vec<Value> = look
         .nodes_by_state()
         .into_iter()
         .map(|(state, count)| {
             let url =
-                visitor.query.without(&["part", "did", "mark", "page"]).with("state", state).url("/nodes");
+                visitor.query.without(&["part", "did", "mark", "page"]).with("state", &state).url("/nodes");
             json!({ "state": state, "count": count, "url": url })
         })
         .collect();
@@ -66,7 +66,7 @@ pub(in crate::serve::web) async fn list(State(app): State<App>, Extension(visito
             "rows": rows, "found": found.len(), "all": look.nodes.len(), "states": states, "slots": slots, "used": used,
             "page": number, "pages": pages, "first": (number - 1) * PAGE + 1, "last": (number - 1) * PAGE + rows.len(),
             "previous": (number > 1).then(|| link(number - 1)), "next": (number < pages).then(|| link(number + 1)),
-            "q": visitor.query.get("q"), "label": visitor.query.get("label"), "state": search.state.map(|state| state.as_str()),
+            "q": visitor.query.get("q"), "label": visitor.query.get("label"), "state": search.state.map(crate::serve::api::nodes::NodeState::as_str),
             "everything": visitor.query.without(&["part", "did", "mark", "page", "state"]).url("/nodes"),
         }),
     )

@@ -11,7 +11,10 @@ use windlass_shared::model::{
 };
 
 use crate::{
-    commands::search::{self, Wanted},
+    commands::{
+        search::{self, Wanted},
+        tasks::short,
+    },
     serve::{
         app::App,
         cursor,
@@ -68,7 +71,7 @@ pub(in crate::serve::web) async fn list(State(app): State<App>, Extension(visito
     }
     rows.extend(found.tasks.iter().map(row));
     let next = found.next.as_ref().map(|place| {
-        query.without(&["part", "did", "mark"]).with("cursor", cursor::encode(place)).url("/tasks")
+        query.without(&["part", "did", "mark"]).with("cursor", &cursor::encode(place)).url("/tasks")
     });
     let given = |name: &str| query.get(name);
     let filtered =
@@ -96,16 +99,8 @@ pub(in crate::serve::web) fn row(task: &TaskRecord) -> Value {
     json!({
         "ref": task.reference.to_string(), "id": task.reference.id, "queue": task.reference.queue, "type": task.task_type,
         "state": task.state, "reason": task.reason, "priority": task.priority, "tenant": task.tenant, "batch": task.batch,
-        "attempt": task.attempt, "node": task.node, "outcome": short(&outcome), "class": task.error.as_ref().map(|error| &error.class),
+        "attempt": task.attempt, "node": task.node, "outcome": short(&outcome.replace('\n', " "), SHORT), "class": task.error.as_ref().map(|error| &error.class),
         "created_at": value(&task.created_at), "started_at": value(&task.started_at), "finished_at": value(&task.finished_at),
         "due_at": value(&task.due_at),
     })
-}
-
-fn short(text: &str) -> String {
-    let mut short: String = text.chars().take(SHORT).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short.replace('\n', " ")
 }
