@@ -147,6 +147,26 @@ impl Api {
         self.ask("POST", &format!("/v1/tasks/bulk{query}"), &headers, Some(text.into_bytes()))
     }
 
+    /// Reads an answer that may be broken off: what came, and whether it ended in order. `then` is called when it begins.
+    pub fn read_on(&self, path: &str, then: impl FnOnce()) -> (String, bool) {
+        self.runtime.block_on(async {
+            let request = self.client.get(format!("{}{path}", self.base)).timeout(Duration::from_secs(60));
+            let mut response = request.send().await.expect("an answer");
+            then();
+            let mut text = String::new();
+            loop {
+                match response.chunk().await {
+                    Ok(Some(piece)) => text.push_str(&String::from_utf8_lossy(&piece)),
+                    Ok(None) => return (text, true),
+                    Err(error) => {
+                        assert!(!error.is_timeout(), "nothing more came: {text}");
+                        return (text, false);
+                    }
+                }
+            }
+        })
+    }
+
     /// Opens a stream, and gives its text to `enough` as it comes, until that says so or the time is over.
     pub fn stream(
         &self,

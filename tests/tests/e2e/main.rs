@@ -40,6 +40,7 @@ mod nodes;
 mod order;
 mod outage;
 mod pause;
+mod pods;
 mod poison;
 mod previous;
 mod resumable;

@@ -1,9 +1,13 @@
 //! Many tasks as JSON Lines.
 
+use std::{io::Write, net::TcpStream};
+
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use windlass_tests::{
     api::Api,
     fleet::{Fleet, FleetOptions},
+    process::{eventually, until},
 };
 
 use crate::look::secs;
@@ -81,4 +85,44 @@ fn results_come_in_order_of_finishing_and_go_on_from_a_cursor() {
     let rest = api.get(&format!("/v1/batches/b/results?cursor={cursor}")).expect(200).lines();
     assert_eq!(ids(&rest), ids(&all[place + 1..]));
     assert_eq!(api.get("/v1/queues/default/results?state=failed").expect(200).lines(), Vec::<Value>::new());
+}
+
+#[test]
+fn what_is_broken_off_does_not_look_whole() {
+    let fleet = Fleet::of_one();
+    let api = Api::anonymous(&fleet);
+    api.bulk("?batch=b", &[], &[json!({ "type": "noop" })]).expect(200);
+    let (text, whole) = api.read_on("/v1/batches/b/results?follow=true", || {});
+    assert!(whole && text.lines().count() == 1, "a batch that is over: {text}");
+    // Of a queue there is no end: the server leaves in the middle.
+    let pid = Pid::from_raw(i32::try_from(api.process.pid()).unwrap()).unwrap();
+    let (text, whole) = api.read_on("/v1/queues/default/results?follow=true", || {
+        kill_process(pid, Signal::TERM).unwrap();
+    });
+    assert!(!whole, "{text}");
+}
+
+#[test]
+fn who_leaves_a_full_queue_gives_their_place_to_the_next() {
+    let fleet = Fleet::without_workers();
+    fleet.windlass(&["queues", "set", "default", "--max-length", "1"]).ok();
+    fleet.submit("noop", &json!(1), &[]);
+    let api = Api::anonymous(&fleet);
+    let address = api.base.trim_start_matches("http://");
+    let body = "{\"type\":\"noop\"}\n";
+    let head = format!(
+        "POST /v1/tasks/bulk HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut waiting: Vec<TcpStream> = Vec::new();
+    let taken = || api.bulk("?on_full=fail", &[], &[]).status == 503;
+    until("all places are taken", secs(30), || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        waiting.push(stream);
+        taken().then_some(())
+    });
+    assert!(waiting.len() <= 33, "{}", waiting.len());
+    drop(waiting);
+    eventually("there is room again", secs(30), || !taken());
 }
