@@ -29,5 +29,9 @@ if [ -n "$valkey" ] && [ "$valkey" != "$first" ]; then
     WINDLASS_TEST_SERVER=$valkey through_redis
 fi
 
+echo "== the Python client, against the real server"
+bin=${CARGO_TARGET_DIR:-$PWD/target}/debug
+WINDLASS_BIN_DIR=$bin ./clients/python/test.sh
+
 echo "== the official clients of two providers, against the stand-in"
 ./tests/sdk/run.sh "${CARGO_TARGET_DIR:-target}/debug/windlass"

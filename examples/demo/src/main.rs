@@ -30,7 +30,8 @@ fn main() -> Result<()> {
     fleet.stop()?;
     ensure!(completed, "not every task completed");
     say("\nEvery task has its result, although a worker was killed. Try it yourself:");
-    say("  windlass dev --workers 3        (target/release is where the programs are)\n");
+    say("  windlass dev --workers 3        (target/release is where the programs are)");
+    say("It tells you where the web page is: open it, submit something, and watch.\n");
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use super::{
     auth::{Caller, Guard},
     fleet::Fleet,
     problem::{Answer, Kind, Problem},
+    registered::Registered,
 };
 use crate::context::Context;
 
@@ -25,6 +26,8 @@ pub(crate) struct Inner {
     pub(crate) guard: Arc<Guard>,
     /// The fleet as it was a moment ago, read once for all who ask.
     pub(crate) fleet: Fleet,
+    /// Where tasks went a moment ago.
+    pub(super) registered: Registered,
     /// Ends streams when the server leaves.
     pub(crate) leaving: tokio_util::sync::CancellationToken,
 }
@@ -41,7 +44,8 @@ impl App {
     pub(super) fn new(context: Context, store: Store, guard: Arc<Guard>) -> Self {
         let fleet = Fleet::new(store.clone());
         let leaving = tokio_util::sync::CancellationToken::new();
-        Self(Arc::new(Inner { context, store, guard, fleet, leaving }))
+        let registered = Registered::default();
+        Self(Arc::new(Inner { context, store, guard, fleet, registered, leaving }))
     }
 
     /// Reads references: `QUEUE/ID`, or a bare id in the queue that is configured.

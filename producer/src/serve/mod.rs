@@ -13,6 +13,7 @@ mod idempotency;
 mod metrics;
 mod openapi;
 pub(crate) mod problem;
+mod registered;
 mod router;
 mod stream;
 mod tls;

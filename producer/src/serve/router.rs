@@ -2,12 +2,14 @@
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use utoipa::openapi::OpenApi;
@@ -61,13 +63,13 @@ pub(super) fn build(app: App) -> Router {
     }
     let document = serde_json::to_value(document()).unwrap_or_default();
     let room = std::sync::Arc::new(tokio::sync::Semaphore::new(app.context.config.serve.max_requests));
-    let api = router
+    let bounded = router
         .layer(DefaultBodyLimit::max(app.context.config.serve.max_body))
-        .layer(from_fn_with_state(room, within_room));
-    Router::new()
-        .merge(api)
         .merge(measured(&app))
         .merge(web::routes(app.clone()))
+        .layer(from_fn_with_state(room, within_room));
+    Router::new()
+        .merge(bounded)
         .route("/livez", get(async || Json(json!({ "ok": true }))))
         .route("/readyz", get(readyz))
         .route("/openapi.json", get(async || Json(document)))
@@ -102,14 +104,25 @@ async fn within_room(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let Ok(_place) = room.try_acquire() else {
+    let Ok(place) = room.try_acquire_owned() else {
         return Err(Problem::new(
             Kind::TooMany,
             "too many requests at once (setting serve.max_requests); come again",
         ));
     };
-    Ok(next.run(request).await)
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if !kind.is_some_and(|kind| STREAMS.contains(&kind)) {
+        return Ok(response);
+    }
+    // A stream is worked on for as long as it is read.
+    let (parts, body) = response.into_parts();
+    let body = body.into_data_stream().inspect(move |_| _ = &place);
+    Ok(Response::from_parts(parts, Body::from_stream(body)))
 }
+
+/// Answers that go on.
+const STREAMS: [&[u8]; 2] = [b"text/event-stream", b"application/x-ndjson"];
 
 /// The trace that a request belongs to.
 pub(super) fn traced(headers: &HeaderMap) -> Option<model::Trace> {

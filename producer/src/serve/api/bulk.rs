@@ -26,7 +26,6 @@ use windlass_shared::model::{BatchName, Priority, QueueName, Submission, TypeNam
 
 use crate::{
     bulk::{
-        self,
         read::{Chunk, Reader},
         send::{How, Sent, send},
     },
@@ -165,7 +164,7 @@ async fn submit(
     let on_full = if matches!(how.on_full, Full::Wait) { OnFull::Wait } else { OnFull::Fail };
     let how = How { on_full, each: how.answers == Which::All };
     let (lines, response) = lines();
-    let work = Run { app, how, registered: HashSet::new(), counts: Counts::default(), _room: room };
+    let work = Run { app, how, seen: HashSet::new(), counts: Counts::default(), _room: room };
     tokio::spawn(run(work, reader, lines));
     Ok(response)
 }
@@ -192,7 +191,8 @@ struct Counts {
 struct Run {
     app: App,
     how: How,
-    registered: HashSet<(QueueName, Option<BatchName>)>,
+    /// Where lines went so far.
+    seen: HashSet<(QueueName, Option<BatchName>)>,
     counts: Counts,
     /// Given back at the end.
     _room: OwnedSemaphorePermit,
@@ -234,8 +234,8 @@ impl Run {
     async fn register(&mut self, chunk: &Chunk) -> Answer<()> {
         for (_, task) in &chunk.tasks {
             let place = (task.queue.clone(), task.batch.clone());
-            if self.registered.insert(place) {
-                bulk::register(&self.app.store, task).await?;
+            if self.seen.insert(place) {
+                self.app.registered.make(&self.app.store, task).await?;
             }
         }
         Ok(())

@@ -15,7 +15,6 @@ use windlass_shared::{
 };
 
 use crate::{
-    bulk,
     commands::inherited,
     serve::{
         app::App,
@@ -70,7 +69,7 @@ async fn submit(
     let inherited = Inherited { trace, ..inherited(&app.context, &submission.task_type) };
     let task =
         submission.resolve(&inherited, app.context.config.submit.max_payload).map_err(Problem::invalid)?;
-    bulk::register(&app.store, &task).await?;
+    app.registered.make(&app.store, &task).await?;
     let accepted = app.store.queue(&task.queue).await?.submit(&[&task]).await?;
     match accepted.into_iter().next() {
         Some(accepted) => answer(&task, accepted),

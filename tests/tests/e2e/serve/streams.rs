@@ -1,7 +1,14 @@
 //! Server-sent events.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
 use serde_json::{Value, json};
-use windlass_tests::{api::Api, fleet::Fleet};
+use windlass_tests::{api::Api, fleet::Fleet, process::eventually};
+
+use crate::look::secs;
 
 fn transitions(text: &str) -> Vec<Value> {
     text.lines()
@@ -45,4 +52,27 @@ fn who_was_away_hears_what_happened_meanwhile_and_nothing_twice() {
     assert_eq!(page["items"].as_array().unwrap().len(), 3);
     let only = api.get("/v1/events?queue=other&type=pending").expect(200).json();
     assert_eq!(only["items"][0]["id"], "meanwhile");
+}
+
+#[test]
+fn a_stream_counts_as_a_request_for_as_long_as_it_is_read() {
+    let fleet = Fleet::without_workers();
+    let config = fleet.file("windlass.toml", "[serve]\nmax_requests = 2\n");
+    let api = Api::start(&fleet, &["--anonymous", "--config", &config.display().to_string()]);
+    let address = api.base.trim_start_matches("http://");
+    let stream = || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let ask = format!("GET /v1/events HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\n\r\n");
+        stream.write_all(ask.as_bytes()).unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+        stream
+    };
+    let both = [stream(), stream()];
+    let refused = api.get("/v1/queues").expect(503);
+    assert_eq!((refused.problem().as_str(), refused.header("retry-after")), ("too-many-requests", Some("1")));
+    api.get("/readyz").expect(200);
+    drop(both);
+    eventually("there is room again", secs(30), || api.get("/v1/queues").status == 200);
 }
