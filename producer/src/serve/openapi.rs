@@ -26,12 +26,25 @@ pub(super) fn needs(document: &mut OpenApi, role: Role) {
 }
 
 fn describe(operation: &mut Operation, role: Role) {
+    // Handlers are named within their file, operations within the document.
+    if let (Some(id), Some([tag, ..])) = (&mut operation.operation_id, operation.tags.as_deref())
+        && id != tag
+    {
+        *id = format!("{id}_{tag}");
+    }
     operation.security = Some(vec![SecurityRequirement::new::<&str, [&str; 0], &str>(SCHEME, [])]);
     let needs = format!("Needs the role `{}`.", role.as_str());
     operation.description = Some(match operation.description.take() {
         Some(description) if !description.is_empty() => format!("{description}\n\n{needs}"),
         _ => needs,
     });
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            "What was asked for".clone_into(&mut response.description);
+        }
+    }
     operation.responses.responses.insert("default".to_owned(), problem());
 }
 

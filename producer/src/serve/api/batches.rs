@@ -86,7 +86,7 @@ pub(crate) async fn view(
 struct Waiting {
     /// Answer when it is over, or after this long (at most `60s`).
     #[serde(default)]
-    #[param(value_type = Option<String>, pattern = "^([0-9]|[1-5][0-9]|60)s$", example = "30s")]
+    #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,4}ms|([0-9]|[1-5][0-9]|60)s|1m)$", example = "30s")]
     wait: Wait,
 }
 

@@ -68,9 +68,11 @@ struct Params {
     priority: Option<Priority>,
     /// What to do while a queue is full.
     #[serde(default)]
+    #[param(inline)]
     on_full: Full,
     /// Which lines are answered: all, or those that are rejected. Who asks for all must read while sending.
     #[serde(default)]
+    #[param(inline)]
     answers: Which,
     /// The number of the first line, for a stream that is sent in parts.
     #[serde(default)]
@@ -135,7 +137,7 @@ struct BulkError {
 ///
 /// One submission a line; the answer is JSON Lines too. Its last line has the counts, and `error` if it ended early: then what
 /// was counted is submitted, and sending the same again is safe (with a batch or an `Idempotency-Key`).
-#[utoipa::path(post, path = "/v1/tasks/bulk", tag = "tasks", params(Params, ("Idempotency-Key" = Option<String>, Header, description = "Ids are derived from it and the line's number", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$")), request_body(content = String, content_type = "application/x-ndjson", description = "A submission a line"), responses(
+#[utoipa::path(post, path = "/v1/tasks/bulk", operation_id = "submit_many", tag = "tasks", params(Params, ("Idempotency-Key" = Option<String>, Header, description = "Ids are derived from it and the line's number", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$")), request_body(content = String, content_type = "application/x-ndjson", description = "A submission a line"), responses(
     (status = 200, body = BulkLine, content_type = "application/x-ndjson"),
     (status = 415, body = ProblemBody, content_type = "application/problem+json"),
 ))]

@@ -137,6 +137,8 @@ pub(crate) struct Scale {
 const LOOKAHEAD_SECONDS: i64 = 30;
 /// Slots of a node unless the question says: those of a worker unless configured.
 const SLOTS: u64 = 8;
+/// Slots that a node may be said to have.
+const MOST_SLOTS: u32 = 1_000_000;
 /// Queues that one question may name.
 const MOST_QUEUES: usize = 100;
 
@@ -144,7 +146,7 @@ const MOST_QUEUES: usize = 100;
 ///
 /// Always answered with numbers: a queue that nobody knows yet has none of anything. For KEDA's `metrics-api` scaler and the like; name
 /// each queue of the pool as `queue=NAME`.
-#[utoipa::path(get, path = "/v1/autoscale", tag = "fleet", params(("queue" = Vec<QueueName>, Query, description = "May be given again", min_items = 1, max_items = 100), ("slots" = Option<u32>, Query, description = "Slots of one node, times the part of them that should be used", minimum = 1)), responses((status = 200, body = Scale)))]
+#[utoipa::path(get, path = "/v1/autoscale", tag = "fleet", params(("queue" = Vec<QueueName>, Query, description = "May be given again", min_items = 1, max_items = 100), ("slots" = Option<u32>, Query, description = "Slots of one node, times the part of them that should be used", minimum = 1, maximum = 1_000_000)), responses((status = 200, body = Scale)))]
 async fn autoscale(
     State(app): State<App>,
     Query(pairs): Query<Vec<(String, String)>>,
@@ -156,8 +158,10 @@ async fn autoscale(
                 queues.push(QueueName::new(&value).map_err(|error| Problem::malformed(error.to_string()))?);
             }
             "slots" => {
-                let number = value.parse::<u32>().ok().filter(|number| *number > 0);
-                slots = number.ok_or_else(|| Problem::malformed("slots: use a number above zero"))?.into();
+                let number = value.parse::<u32>().ok().filter(|number| (1..=MOST_SLOTS).contains(number));
+                slots = number
+                    .ok_or_else(|| Problem::malformed(format!("slots: use a number from 1 to {MOST_SLOTS}")))?
+                    .into();
             }
             other => {
                 return Err(Problem::malformed(format!("unknown parameter {other:?}: use queue and slots")));

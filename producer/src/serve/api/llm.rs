@@ -43,6 +43,8 @@ struct Past {
     past: bool,
 }
 
+/// A budget is no larger.
+const MOST_DOLLARS: f64 = 1e9;
 /// Windows that are read.
 const WINDOWS: usize = 1000;
 
@@ -129,6 +131,9 @@ async fn set_budget(
     Json(budget): Json<Budget>,
 ) -> Answer<Send<BudgetView>> {
     check_scope(&scope)?;
+    if budget.limit_usd.as_f64().is_none_or(|limit| !(0.0..=MOST_DOLLARS).contains(&limit)) {
+        return Err(Problem::invalid(format!("limit_usd: use 0 to {MOST_DOLLARS}")));
+    }
     let typed = budget.as_typed(scope.clone());
     let rule = budgets::rule(&typed)?;
     let with = [("limit", typed.limit.clone()), ("window", format!("{:?}", typed.window).to_lowercase())];

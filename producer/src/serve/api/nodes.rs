@@ -34,6 +34,7 @@ pub(super) fn acting() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Search {
     /// In this state.
+    #[param(inline)]
     pub(crate) state: Option<NodeState>,
     /// With this label: `zone=a`, or `zone` with any value.
     pub(crate) label: Option<String>,

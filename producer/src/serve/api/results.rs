@@ -32,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 struct Params {
     /// Only those in this state.
+    #[param(inline)]
     state: Option<Final>,
     /// Go on until the batch is over; of a queue, until the client leaves.
     #[serde(default)]

@@ -94,7 +94,7 @@ async fn list(State(app): State<App>, Query(search): Query<Search>) -> Answer<Se
 struct Waiting {
     /// Answer when it is finished, or after this long (at most `60s`).
     #[serde(default)]
-    #[param(value_type = Option<String>, pattern = "^([0-9]|[1-5][0-9]|60)s$", example = "30s")]
+    #[param(value_type = Option<String>, pattern = "^(0|[0-9]{1,4}ms|([0-9]|[1-5][0-9]|60)s|1m)$", example = "30s")]
     wait: Wait,
 }
 
@@ -173,11 +173,17 @@ async fn file(
     Ok(response)
 }
 
+/// How a task is named: `QUEUE/ID`, or an id in the queue that the server is configured with.
+#[derive(ToSchema)]
+#[schema(pattern = "^([A-Za-z0-9._-]{1,64}/)?[A-Za-z0-9._:@-]{1,128}$")]
+#[expect(dead_code, reason = "describes what references look like, in the document")]
+struct Reference(String);
+
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Named {
     /// References: `QUEUE/ID`; at most 1000.
-    #[schema(min_items = 1, max_items = 1000)]
+    #[schema(min_items = 1, max_items = 1000, value_type = Vec<Reference>)]
     tasks: Vec<String>,
 }
 
@@ -234,7 +240,7 @@ async fn cancel(State(app): State<App>, caller: Caller, Json(named): Json<Named>
 #[serde(deny_unknown_fields)]
 struct Retry {
     /// These tasks…
-    #[schema(min_items = 1, max_items = 1000)]
+    #[schema(min_items = 1, max_items = 1000, value_type = Option<Vec<Reference>>)]
     tasks: Option<Vec<String>>,
     /// …or the failed ones of a batch…
     batch: Option<BatchName>,
@@ -294,7 +300,7 @@ async fn retry(State(app): State<App>, caller: Caller, Json(retry): Json<Retry>)
 #[serde(deny_unknown_fields)]
 struct Prioritise {
     /// References: `QUEUE/ID`; at most 1000.
-    #[schema(min_items = 1, max_items = 1000)]
+    #[schema(min_items = 1, max_items = 1000, value_type = Vec<Reference>)]
     tasks: Vec<String>,
     priority: Priority,
 }
