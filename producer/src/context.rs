@@ -8,6 +8,7 @@ use windlass_shared::{
     model::{NewAction, QueueName, TaskRef, Trace},
     store::{Connect, Store},
 };
+use windlass_telemetry::otel::Span;
 
 use crate::{
     cli::Global,
@@ -24,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) format: Option<Format>,
     /// The trace that this command is a part of, as whoever runs it says.
     pub(crate) trace: Option<Trace>,
+    /// Of a submission, where a collector is named.
+    pub(crate) span: Span,
     queue: Option<QueueName>,
     store: OnceCell<Store>,
     /// What this command does to the fleet, if it does.
@@ -55,6 +58,7 @@ impl Context {
             config,
             format: global.output,
             trace: trace_of_environment(),
+            span: Span::none(),
             queue,
             store: OnceCell::new(),
             action: OnceCell::new(),

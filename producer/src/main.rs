@@ -14,6 +14,7 @@ mod output;
 mod serve;
 mod steps;
 mod top;
+mod traced;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,9 @@ use std::{
     str::FromStr,
 };
 
-use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 /// Libraries that talk about every packet. They speak up from `warn` on, unless the filter names them.
 const CHATTY: [&str; 5] = ["h2", "hyper", "hyper_util", "reqwest", "rustls"];
@@ -32,15 +34,24 @@ impl FromStr for Format {
     }
 }
 
+/// Something else that takes what is logged.
+pub type Extra = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// Begins to log what `level` lets through (`info`, or `info,windlass_worker=debug`). Only once per process.
 pub fn init(level: &str, format: Format) -> Result<(), String> {
+    init_with(level, format, None)
+}
+
+/// The same, and something else takes what is logged, too.
+pub fn init_with(level: &str, format: Format, extra: Option<Extra>) -> Result<(), String> {
     check_filter(level)?;
     let filter = EnvFilter::try_new(with_quiet_libraries(level)).map_err(|e| e.to_string())?;
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
-    let begun = match format {
-        Format::Human => lines.with_ansi(is_colourful()).try_init(),
-        Format::Json => lines.json().flatten_event(true).try_init(),
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = match format {
+        Format::Human => lines.with_ansi(is_colourful()).boxed(),
+        Format::Json => lines.json().flatten_event(true).boxed(),
     };
+    let begun = tracing_subscriber::registry().with(extra).with(lines).with(filter).try_init();
     begun.map_err(|e| format!("logging cannot begin: {e}"))
 }
 

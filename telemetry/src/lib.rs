@@ -1,9 +1,10 @@
-//! What Windlass tells of itself: metrics for Prometheus.
+//! What Windlass tells of itself: metrics for Prometheus, traces and logs for OpenTelemetry.
 //!
 //! * [`list`]: every metric, in one table. What is not there does not exist; `docs/metrics.md` is made from it.
 //! * [`worker`]: what a worker counts. [`fleet`] and [`http`]: what `windlass serve` tells of the fleet and of itself.
 //! * [`common`]: what both tell: the build, the process, how Redis answers.
 //! * [`render`]: the page, in the form that a scraper asks for.
+//! * [`otel`]: traces and logs, where a collector is named.
 //!
 //! It depends on no other crate of ours. Recording costs two looks into small maps and an atomic addition, and never
 //! more than a bounded number of series: see [`family`].
@@ -13,6 +14,7 @@ pub mod family;
 pub mod fleet;
 pub mod http;
 pub mod list;
+pub mod otel;
 mod process;
 mod reference;
 pub mod render;

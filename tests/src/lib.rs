@@ -3,6 +3,7 @@
 pub mod api;
 pub mod clock;
 pub mod cluster;
+pub mod collector;
 pub mod disk;
 pub mod fleet;
 pub mod http_stub;

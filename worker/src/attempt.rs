@@ -10,6 +10,7 @@ use windlass_shared::{
     model::{ErrorClass, NodeRecord, TaskRecord, Trace, TypeName, Why},
     store::Settle,
 };
+use windlass_telemetry::otel::{At, Span};
 
 use crate::{
     catalog::Known,
@@ -18,56 +19,97 @@ use crate::{
     metrics::{self, exemplar, metrics},
     node::Node,
     running::Cause,
+    spans,
 };
 
 mod objects;
 
-/// Runs the attempt to its end. What it gives is told to Redis; `None` if the lease was lost on the way.
+/// What an attempt came to.
+#[derive(Debug, Default)]
+pub(crate) struct Over {
+    /// What is told to Redis; `None` if the lease was lost on the way.
+    pub(crate) settle: Option<Settle>,
+    /// Its span, for that of the settle.
+    pub(crate) at: Option<At>,
+}
+
+/// Runs the attempt to its end.
 pub(crate) async fn run(
     node: Arc<Node>,
-    mut task: TaskRecord,
+    task: TaskRecord,
     claimed_at: Instant,
+    progress: Progress,
+    stopped: oneshot::Receiver<Cause>,
+) -> Over {
+    let span = spans::attempt(&node, &task);
+    let trace = spans::trace(&span, &task);
+    let log = tracing::info_span!(
+        "attempt",
+        task = %task.reference,
+        r#type = %task.task_type,
+        attempt = task.attempt,
+        trace_id = tracing::field::Empty,
+    );
+    if let Some(parent) = trace.as_ref().and_then(Trace::parent) {
+        log.record("trace_id", tracing::field::display(format_args!("{:032x}", parent.trace)));
+    }
+    let claim = Claim { claimed_at, trace, span: &span };
+    let settle = span.around(steps(&node, task, claim, progress, stopped).instrument(log)).await;
+    Over { settle, at: span.at() }
+}
+
+/// What is known of an attempt besides its task.
+struct Claim<'a> {
+    claimed_at: Instant,
+    trace: Option<Trace>,
+    span: &'a Span,
+}
+
+async fn steps(
+    node: &Arc<Node>,
+    mut task: TaskRecord,
+    claim: Claim<'_>,
     progress: Progress,
     mut stopped: oneshot::Receiver<Cause>,
 ) -> Option<Settle> {
-    let span = tracing::info_span!("attempt", task = %task.reference, r#type = %task.task_type, attempt = task.attempt);
-    async move {
-        let known = node.catalog.get(&task.task_type);
-        let trace = exemplar(task.options.trace.as_ref().and_then(Trace::parent));
-        let mut ran = None;
-        let outcome = match objects::fetch(&node, &mut task, &mut stopped).await {
-            Some(outcome) => outcome,
-            None => match (decode(&mut task, progress), known) {
-                (Err(Unfit::Failed(failure)), _) => Outcome::Failed(failure),
-                (Err(Unfit::NoKey(key)), _) => missing_key(&node, &task, key).await,
-                (Ok(_), None) => unknown_type(&node, &task).await,
-                (Ok(job), Some(known)) => {
-                    let start = Instant::now();
-                    metrics().starts(start.duration_since(claimed_at), trace);
-                    let outcome = execute(&job, known, known.timeout(&task), &mut stopped).await;
-                    ran = Some(start.elapsed());
-                    outcome
-                }
-            },
-        };
-        // Told to stop already, it cannot be told again.
-        let stopped = (!matches!(outcome, Outcome::Stopped(..))).then_some(stopped);
-        log(&node, &task, &outcome);
-        let failed = if let Outcome::Failed(failure) = &outcome { Some(failure.class) } else { None };
-        let policy = known.filter(|_| failed.is_some()).map(|known| known.policy(&task)).unwrap_or_default();
-        let settle = decide(&task, &policy, outcome, &node.limits, fastrand::f64());
-        let told = metrics::outcome(settle.as_ref());
-        if let Some(took) = ran {
-            metrics().ran(&task.task_type, told, took, trace);
-        }
-        if let (Some(class), "retried") = (failed, told) {
-            metrics().retried(class.as_str());
-        }
-        let settle = settle?;
-        objects::put_away(&node, &task.reference, settle, stopped).await
+    let known = node.catalog.get(&task.task_type);
+    let trace = exemplar(claim.trace.as_ref());
+    let mut ran = None;
+    let outcome = match objects::fetch(node, &mut task, &mut stopped).await {
+        Some(outcome) => outcome,
+        None => match (decode(&mut task, claim.trace, progress), known) {
+            (Err(Unfit::Failed(failure)), _) => Outcome::Failed(failure),
+            (Err(Unfit::NoKey(key)), _) => missing_key(node, &task, key).await,
+            (Ok(_), None) => unknown_type(node, &task).await,
+            (Ok(job), Some(known)) => {
+                let start = Instant::now();
+                metrics().starts(start.duration_since(claim.claimed_at), trace);
+                let outcome = execute(&job, known, known.timeout(&task), &mut stopped).await;
+                ran = Some(start.elapsed());
+                outcome
+            }
+        },
+    };
+    // Told to stop already, it cannot be told again.
+    let stopped = (!matches!(outcome, Outcome::Stopped(..))).then_some(stopped);
+    log(node, &task, &outcome);
+    let failed = if let Outcome::Failed(failure) = &outcome { Some(failure.class) } else { None };
+    if let Outcome::Failed(failure) = &outcome {
+        // The message may quote what is sealed.
+        let why = if node.store.payloads().seals() { "" } else { &failure.message };
+        claim.span.fail(failure.class.as_str(), why);
     }
-    .instrument(span)
-    .await
+    let policy = known.filter(|_| failed.is_some()).map(|known| known.policy(&task)).unwrap_or_default();
+    let settle = decide(&task, &policy, outcome, &node.limits, fastrand::f64());
+    let told = metrics::outcome(settle.as_ref());
+    claim.span.set("windlass.outcome", told);
+    if let Some(took) = ran {
+        metrics().ran(&task.task_type, told, took, trace);
+    }
+    if let (Some(class), "retried") = (failed, told) {
+        metrics().retried(class.as_str());
+    }
+    objects::put_away(node, &task.reference, settle?, stopped).await
 }
 
 /// Why a task cannot be run here.
@@ -81,7 +123,7 @@ enum Unfit {
 const GIVEN: [&str; 3] = ["payload", "ledger", "metadata"];
 
 /// The record as an executor sees it, or why it cannot be read. Takes the payload out of it.
-fn decode(task: &mut TaskRecord, progress: Progress) -> Result<Job, Unfit> {
+fn decode(task: &mut TaskRecord, trace: Option<Trace>, progress: Progress) -> Result<Job, Unfit> {
     let bad = |why: String| Unfit::Failed(Failure::new(ErrorClass::Undecodable, why));
     if let Some(fault) = &task.fault {
         return Err(bad(fault.clone()));
@@ -108,7 +150,7 @@ fn decode(task: &mut TaskRecord, progress: Progress) -> Result<Job, Unfit> {
         ledger: task.ledger.clone(),
         carry: Carry::default(),
         metadata: task.options.metadata.clone(),
-        trace: task.options.trace.as_ref().and_then(Trace::parent),
+        trace,
         progress,
     })
 }

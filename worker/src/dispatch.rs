@@ -16,11 +16,14 @@ use windlass_shared::{
     store::{Claimed, Settle, SettleAndClaim, Settled, SettledAndClaimed},
 };
 
+use windlass_telemetry::otel::Span;
+
 use crate::{
-    attempt,
+    attempt::{self, Over},
     executor::Progress,
     metrics::{LOST, metrics, outcome},
     node::{Hint, Node, Phase, Served},
+    spans,
 };
 
 /// Settled or claimed in one call at the most, so that Redis is never busy with it for long.
@@ -58,8 +61,8 @@ struct Lane {
     credit: usize,
     /// Attempts that ended and are not settled yet.
     ready: Vec<Settle>,
-    /// When each of them ended.
-    ready_since: Vec<Instant>,
+    /// Since when, for each of them.
+    ready_since: Vec<Since>,
     /// How many tasks each call in flight asks for.
     in_flight: [Option<usize>; CALLS],
     /// State of the smooth weighted rotation.
@@ -93,8 +96,8 @@ impl Lane {
         worth.then(|| self.in_flight.iter().position(Option::is_none)).flatten()
     }
 
-    /// Attempts to settle in one call, and when each ended.
-    fn take_ready(&mut self) -> (Vec<Settle>, Vec<Instant>) {
+    /// Attempts to settle in one call, and since when each waits for it.
+    fn take_ready(&mut self) -> (Vec<Settle>, Vec<Since>) {
         let mut bytes = 0;
         let fits = |settle: &&Settle| {
             bytes += settle.result.len() + settle.error.len();
@@ -118,12 +121,18 @@ impl Lane {
     }
 }
 
+/// Since when a result waits for Redis's answer.
+struct Since {
+    ended: Instant,
+    span: Span,
+}
+
 struct Reply {
     lane: usize,
     call: usize,
     want: usize,
     settles: Vec<Settle>,
-    ended: Vec<Instant>,
+    since: Vec<Since>,
     answer: SettledAndClaimed,
 }
 
@@ -132,7 +141,7 @@ struct Ended {
     lane: usize,
     task: TaskId,
     attempt: u32,
-    settle: Option<Settle>,
+    over: Over,
 }
 
 pub(crate) struct Dispatcher {
@@ -311,18 +320,19 @@ impl Dispatcher {
     }
 
     fn take_reply(&mut self, reply: Reply) {
-        let Reply { lane: index, call, want, settles, ended, answer } = reply;
+        let Reply { lane: index, call, want, settles, since, answer } = reply;
         let claimed_at = Instant::now();
         let served = Arc::clone(&self.lanes[index].served);
         let queue = served.partition.name();
         metrics().claimed(queue.as_str(), answer.claimed.len());
-        for ((settle, ended), settled) in settles.into_iter().zip(ended).zip(&answer.settled) {
+        for ((settle, since), settled) in settles.into_iter().zip(since).zip(&answer.settled) {
             let task_type = self.node.running.remove(index, &settle.id, settle.attempt).unwrap_or_default();
-            metrics().settled(claimed_at.duration_since(ended));
+            metrics().settled(claimed_at.duration_since(since.ended));
             let told = if *settled == Settled::Ok { outcome(Some(&settle)) } else { LOST };
             metrics().ended(queue.as_str(), &task_type, told);
             if *settled != Settled::Ok {
                 metrics().stale_commit();
+                since.span.fail("stale", "the lease was gone");
                 self.node.stale_commits.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 tracing::warn!(%queue, id = %settle.id, attempt = settle.attempt, to = %settle.to, "the result was refused: the lease was gone");
             }
@@ -359,19 +369,20 @@ impl Dispatcher {
             AssertUnwindSafe(attempt::run(node, task, claimed_at, progress, stopped)).catch_unwind();
         tokio::spawn(async move {
             // Panics of executors are caught within; one of our own loses the attempt to its lease, not the slot.
-            let settle = attempt.await.unwrap_or_default();
-            _ = ended.send(Ended { lane, task: id, attempt: number, settle });
+            let over = attempt.await.unwrap_or_default();
+            _ = ended.send(Ended { lane, task: id, attempt: number, over });
         });
     }
 
-    fn take_ended(&mut self, Ended { lane, task, attempt, settle }: Ended) {
+    fn take_ended(&mut self, Ended { lane, task, attempt, over }: Ended) {
         self.executing -= 1;
         metrics().slots_used(self.executing);
         let of = &mut self.lanes[lane];
-        match settle {
+        match over.settle {
             Some(settle) => {
+                let span = spans::settle(over.at, of.served.partition.name().as_str(), &settle);
+                of.ready_since.push(Since { ended: Instant::now(), span });
                 of.ready.push(settle);
-                of.ready_since.push(Instant::now());
             }
             None => {
                 let task_type = self.node.running.remove(lane, &task, attempt).unwrap_or_default();
@@ -416,7 +427,7 @@ async fn ask(
     lane: usize,
     number: usize,
     want: usize,
-    (settles, ended): (Vec<Settle>, Vec<Instant>),
+    (settles, since): (Vec<Settle>, Vec<Since>),
 ) -> Reply {
     let nonce = new_id().to_string();
     let call = SettleAndClaim {
@@ -439,5 +450,5 @@ async fn ask(
             }
         }
     };
-    Reply { lane, call: number, want, settles, ended, answer }
+    Reply { lane, call: number, want, settles, since, answer }
 }

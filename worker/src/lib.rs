@@ -44,6 +44,7 @@ mod run_file;
 mod running;
 mod sandbox;
 mod shutdown;
+mod spans;
 mod worker;
 mod workspace;
 

@@ -2,13 +2,14 @@
 
 mod cli;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use windlass_shared::{
     config::{Config, ConfigFaults, Sources, Who},
     logging,
 };
+use windlass_telemetry::otel::{Setup, Telemetry};
 use windlass_worker::{Worker, WorkerError, check_alive, check_types};
 
 use crate::cli::{Cli, Command};
@@ -50,12 +51,29 @@ async fn run(cli: Cli) -> Result<(), WorkerError> {
         Some(Command::Config) => print_config(&config),
         Some(Command::Check) => check_alive(&config).await,
         None => {
-            logging::init(&config.log.level, config.log.format).map_err(|why| ConfigFaults(vec![why]))?;
-            for warning in &config.warnings {
+            let Setup { telemetry, layer, warnings } =
+                Telemetry::setup("windlass-worker", env!("CARGO_PKG_VERSION"));
+            logging::init_with(&config.log.level, config.log.format, layer)
+                .map_err(|why| ConfigFaults(vec![why]))?;
+            for warning in config.warnings.iter().chain(&warnings) {
                 tracing::warn!("{warning}");
             }
-            Worker::new(config).run().await
+            let ended = Worker::new(config).run().await;
+            send_the_rest(telemetry).await;
+            ended
         }
+    }
+}
+
+/// How long a collector may take for what is left at the end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A collector that is away costs what it was not told, and no failure.
+async fn send_the_rest(telemetry: Telemetry) {
+    if let Ok(false) = tokio::task::spawn_blocking(move || telemetry.end(LAST_WORDS)).await {
+        tracing::warn!(
+            "the last traces or logs could not be sent to the collector (OTEL_EXPORTER_OTLP_ENDPOINT)"
+        );
     }
 }
 

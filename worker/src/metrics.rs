@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use windlass_shared::{
     PROTOCOL_VERSION,
-    model::{Reason, State, TraceParent},
+    model::{self, Reason, State},
     store::{Figures, Settle, timing},
 };
 use windlass_telemetry::{
@@ -52,8 +52,9 @@ pub(crate) fn outcome(settle: Option<&Settle>) -> &'static str {
 pub(crate) const LOST: &str = "lost";
 
 /// What an exemplar tells of a task's trace.
-pub(crate) fn exemplar(parent: Option<TraceParent>) -> Option<Trace> {
-    Trace::new(parent.filter(|parent| parent.is_sampled())?.trace)
+pub(crate) fn exemplar(trace: Option<&model::Trace>) -> Option<Trace> {
+    let parent = trace?.parent().filter(|parent| parent.is_sampled())?;
+    Trace::new(parent.trace)
 }
 
 #[cfg(test)]
@@ -85,8 +86,8 @@ mod tests {
 
     #[test]
     fn only_a_trace_that_is_recorded_makes_an_exemplar() {
-        let parent = |flags| Some(TraceParent { trace: 1, span: 2, flags });
-        assert_eq!(exemplar(parent(1)), Trace::new(1));
-        assert_eq!((exemplar(parent(0)), exemplar(None)), (None, None));
+        let trace = |flags| model::Trace::read(&format!("00-{:032x}-{:016x}-{flags}", 1, 2), None);
+        assert_eq!(exemplar(trace("01").as_ref()), Trace::new(1));
+        assert_eq!((exemplar(trace("00").as_ref()), exemplar(None)), (None, None));
     }
 }

@@ -86,6 +86,9 @@ pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
     run.bar.finish_and_clear();
     run.rejects.flush()?;
     run.summary(context, batch.as_ref())?;
+    let sent = run.counts.accepted + run.counts.duplicates;
+    context.span.set("messaging.batch.message_count", i64::try_from(sent).unwrap_or(i64::MAX));
+    context.span.finish();
     ended.map_err(|failure| resumable(failure, batch.is_some()))?;
     if let (true, Some(batch)) = (args.wait, &batch) {
         let counts = bounded(None, commands::wait_for_batch(&store, batch)).await?;

@@ -42,7 +42,7 @@ use crate::{
     exit::{Done, Failure},
     operator,
     output::{self, Format},
-    serve, top,
+    serve, top, traced,
 };
 
 /// Runs the command that was typed.
@@ -64,12 +64,17 @@ pub(crate) async fn run(cli: Cli) -> Done {
         Command::Serve(args) => args.listen.clone().map(|address| ("serve.listen", "--listen", address)),
         _ => None,
     };
-    let context = Context::new(&cli.global, flag.into_iter().collect())?;
+    let mut context = Context::new(&cli.global, flag.into_iter().collect())?;
     if let Command::Serve(args) = cli.command {
         return Box::pin(serve::run(context, args)).await;
     }
+    let telemetry = traced::begin(&cli.command, &mut context);
     let said = operator::said(&cli.command, &context);
-    Box::pin(operator::noted(&context, said, run_with(&context, cli))).await
+    let outcome = Box::pin(operator::noted(&context, said, run_with(&context, cli))).await;
+    if let Some(telemetry) = telemetry {
+        traced::end(telemetry, &context, &outcome).await;
+    }
+    outcome
 }
 
 async fn run_with(context: &Context, cli: Cli) -> Done {

@@ -29,6 +29,7 @@ pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
         return bulk::run(context, args).await;
     }
     let task = task(context, &args)?;
+    context.span.set("messaging.message.id", task.id.to_string());
     let limit = budget(&args)?;
     if args.dry_run {
         bulk::rehearsal::tell_undeclared(context, &task.task_type);
@@ -45,6 +46,8 @@ pub(crate) async fn run(context: &Context, args: cli::Submit) -> Done {
     let accepted = submit(&store, &task, args.on_full.unwrap_or(OnFull::Fail)).await?;
     let reference = TaskRef { queue: task.queue.clone(), id: task.id.clone() };
     let (state, duplicate) = taken(&reference, accepted)?;
+    context.span.set("windlass.duplicate", duplicate);
+    context.span.finish();
     if !args.wait {
         return print(context, &reference, state, duplicate);
     }

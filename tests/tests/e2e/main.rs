@@ -55,6 +55,7 @@ mod silence;
 mod tls;
 mod tools;
 mod top;
+mod traces;
 mod types;
 mod unknown_type;
 mod unplugged;

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use globset::GlobSet;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-use windlass_shared::model::ErrorClass;
+use windlass_shared::model::{ErrorClass, Trace};
 
 use super::{
     Executor, Failure, Job,
@@ -186,6 +186,10 @@ impl CommandExecutor {
         }
         let mut passed = inherited(&self.options.env_allow);
         self.options.sandbox.at_home_in(workspace, &mut passed);
+        // A task that names another trace wins.
+        for (name, value) in job.trace.iter().flat_map(Trace::variables) {
+            passed.insert(name.into(), value.into());
+        }
         let extra = extra.iter().map(|(name, value)| (name.into(), value.into()));
         let ours = [
             ("WINDLASS_TASK_ID", job.reference.id.as_str().into()),

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use reqwest::{
     Client, RequestBuilder, Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderMap},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -28,11 +28,13 @@ use windlass_llm::{
     BuildError,
     http::{ReadError, explain, http_client, read_limited, retry_after},
 };
-use windlass_shared::model::ErrorClass;
+use windlass_shared::model::{ErrorClass, Trace};
+use windlass_telemetry::otel::Span;
 
 pub(crate) use self::guard::Guard;
 use self::{hosts::Hosts, target::Target};
 use super::{Executor, Failure, Job, json};
+use crate::spans;
 
 /// What is called, whether it may be, and what is shown of a failed answer.
 #[cfg(feature = "fuzz")]
@@ -91,20 +93,44 @@ impl Executor for HttpExecutor {
         let payload: Payload = job.read_payload()?;
         let target = Target::read(payload.method.as_deref(), &payload.url, &payload.headers)?;
         self.hosts.check(&target.url).map_err(|refused| Failure::bad_request(target.failed(&refused)))?;
-        let call = async { self.call(&target, &payload).await };
-        match &self.guard {
+        let span = spans::request(target.method.as_str(), &target.url);
+        let trace = span.at().map(spans::as_trace).or_else(|| job.trace.clone());
+        let call = span.around(self.call(&target, &payload, trace.as_ref(), &span));
+        let called = match &self.guard {
             Some(guard) => guard.around(&target.url, &job.carry, call).await,
             None => call.await,
-        }
+        };
+        called.inspect_err(|failure| span.fail(failure.class.as_str(), ""))
     }
 }
 
+/// Tells the service which trace it is called in, unless the task says so itself.
+fn with_trace(mut headers: HeaderMap, trace: Option<&Trace>) -> HeaderMap {
+    if headers.contains_key("traceparent") {
+        return headers;
+    }
+    for (name, value) in trace.into_iter().flat_map(Trace::headers) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
 impl HttpExecutor {
-    async fn call(&self, target: &Target, payload: &Payload) -> Result<Box<RawValue>, Failure> {
+    async fn call(
+        &self,
+        target: &Target,
+        payload: &Payload,
+        trace: Option<&Trace>,
+        span: &Span,
+    ) -> Result<Box<RawValue>, Failure> {
         let request = self.client.request(target.method.clone(), target.url.clone());
-        let request = with_body(request.headers(target.headers.clone()), payload.body.as_deref(), target);
+        let headers = with_trace(target.headers.clone(), trace);
+        let request = with_body(request.headers(headers), payload.body.as_deref(), target);
         let response = request.send().await.map_err(|error| unsent(target, error))?;
         let (status, headers) = (response.status(), response.headers().clone());
+        span.set("http.response.status_code", i64::from(status.as_u16()));
         let body = self.read(response, target).await?;
         if !expected(status, payload.expect_status.as_deref()) {
             let message = target.failed(&format!("HTTP {}{}", status.as_u16(), target.excerpt(&body)));

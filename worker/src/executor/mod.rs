@@ -31,7 +31,7 @@ use std::{
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use windlass_shared::model::{Priority, TaskRef, TraceParent, TypeName};
+use windlass_shared::model::{Priority, TaskRef, Trace, TypeName};
 
 pub use failure::{Failure, Next};
 pub use progress::{Progress, Reports};
@@ -66,7 +66,7 @@ pub struct Job {
     /// What the submitter attached for their own use.
     pub metadata: Option<Box<RawValue>>,
     /// The trace that the attempt is a part of.
-    pub trace: Option<TraceParent>,
+    pub trace: Option<Trace>,
     /// Where to report progress.
     pub progress: Progress,
 }

@@ -128,7 +128,7 @@ impl Gateway {
             ..CallRecord::default()
         };
         ledger.under_way(&record);
-        let report = Report::new(gate.clone(), &id, candidate, who, None, self, ledger);
+        let report = Report::new(gate.clone(), &id, candidate, who, None, self, ledger).traced("embeddings");
         let started = tokio::time::Instant::now();
         match served.provider.embed(candidate.key, &request).await {
             Ok(answer) => {

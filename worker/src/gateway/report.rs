@@ -13,7 +13,7 @@ use windlass_shared::{
     model::time::micros,
     store::{Answered as Told, BreakerRule, CallVerdict, Gate, Judged, Taught},
 };
-use windlass_telemetry::worker::Call;
+use windlass_telemetry::{otel::Span, worker::Call};
 
 use super::{
     Gateway, Ledger,
@@ -21,7 +21,7 @@ use super::{
     candidates::Candidate,
     ledger::CallRecord,
 };
-use crate::{executor::Carry, metrics::metrics};
+use crate::{executor::Carry, metrics::metrics, spans};
 
 /// The weight of what the fleet learns halves in this time.
 pub(crate) const HALF_LIFE: Duration = Duration::from_hours(1);
@@ -39,6 +39,8 @@ pub(crate) struct Report {
     carry: Carry,
     reports: TaskTracker,
     since: Instant,
+    /// Of the call; it ends with the answer.
+    span: Span,
     /// Told already, or being told.
     told: bool,
 }
@@ -93,6 +95,7 @@ impl Report {
             carry: ledger.carry().clone(),
             reports: gateway.reports.clone(),
             since: Instant::now(),
+            span: Span::none(),
             gate,
             call: call.to_owned(),
             candidate: candidate.clone(),
@@ -102,6 +105,18 @@ impl Report {
             rule: gateway.rule,
             told: false,
         }
+    }
+
+    /// The call is one of a trace: `chat` or `embeddings`.
+    pub(crate) fn traced(mut self, operation: &'static str) -> Self {
+        self.span = spans::call(operation, &self.candidate.model.provider, &self.candidate.name);
+        self
+    }
+
+    /// What the answer says of itself, for its span.
+    pub(crate) fn answers(&self, answer: &ChatAnswer) {
+        self.span.set("gen_ai.response.model", answer.model.clone());
+        self.span.set("gen_ai.response.finish_reasons", answer.finish.as_str());
     }
 
     /// It answered.
@@ -193,12 +208,13 @@ impl Report {
         }
     }
 
-    /// For the metrics of this process.
-    fn count(&self, error: Option<&str>, took: Duration, usage: &Usage, cost: Option<i64>) {
+    /// For the metrics of this process, and the end of the span.
+    fn count(&mut self, error: Option<&str>, took: Duration, usage: &Usage, cost: Option<i64>) {
         let tokens =
             [usage.input, usage.output, usage.cached, usage.reasoning].map(Option::unwrap_or_default);
         let (model, trace) = (self.candidate.model.id.as_str(), self.who.trace);
         metrics().called(&Call { model, error, took, tokens, cost, trace });
+        spans::called(&std::mem::take(&mut self.span), error, usage, cost);
     }
 
     async fn tell(&self, outcome: Outcome<'_>, stored: &str) {
@@ -257,6 +273,7 @@ impl Drop for Report {
             carry: self.carry.clone(),
             reports: self.reports.clone(),
             since: self.since,
+            span: Span::none(),
             told: true,
         };
         let took = self.since.elapsed();

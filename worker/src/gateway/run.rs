@@ -244,7 +244,8 @@ impl<'a> Run<'a> {
         };
         ledger.under_way(&record);
         let report =
-            Report::new(self.gate.clone(), id, &candidate, self.call.who, cache, self.gateway, ledger);
+            Report::new(self.gate.clone(), id, &candidate, self.call.who, cache, self.gateway, ledger)
+                .traced("chat");
         let started = tokio::time::Instant::now();
         let outcome = self.chat(served.provider.as_ref(), candidate.key, &request, id, cache).await;
         match outcome {
@@ -405,6 +406,7 @@ fn answered(
     };
     let stored = keep.map(|_| Stored::of(&record, &answered).to_json()).unwrap_or_default();
     ledger.add(record);
+    report.answers(answer);
     ledger.report(report.succeeded(&answer.into(), cost, stored));
     answered
 }

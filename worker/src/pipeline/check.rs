@@ -86,6 +86,11 @@ impl Validator {
         Ok(Self { name: spec.name.clone(), severity: spec.severity, weight, kind })
     }
 
+    /// What it is called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether its failure fails the result.
     pub(super) fn decides(&self) -> bool {
         self.severity == Severity::Error

@@ -39,7 +39,10 @@ use windlass_shared::{
 #[cfg(feature = "fuzz")]
 pub(crate) use self::check::reports;
 use self::{check::Validator, hooks::Hooks, stage::Stage};
-use crate::executor::{Failure, command::blocking};
+use crate::{
+    executor::{Failure, command::blocking},
+    spans,
+};
 
 pub use self::{
     draft::{ContextFile, Draft, Message, Role},
@@ -105,7 +108,7 @@ impl Pipeline {
             let check = if failed && validator.costs() {
                 validator.not_run()
             } else {
-                validator.run(draft, env).await?
+                validated(validator, draft, env).await?
             };
             failed |= validator.decides() && !check.passed;
             checks.push(check);
@@ -148,9 +151,24 @@ fn each<S, T>(
 
 async fn run(stages: &[Stage], draft: &mut Draft, env: &Env<'_>) -> Result<(), Failure> {
     for stage in stages {
-        stage.run(draft, env).await?;
+        let span = spans::step("stage", stage.name());
+        let ran = span.around(stage.run(draft, env)).await;
+        ran.inspect_err(|failure| span.fail(failure.class.as_str(), ""))?;
     }
     Ok(())
+}
+
+async fn validated(validator: &Validator, draft: &Draft, env: &Env<'_>) -> Result<Check, Failure> {
+    let span = spans::step("validate", validator.name());
+    let checked = span.around(validator.run(draft, env)).await;
+    match &checked {
+        Ok(check) => {
+            span.set("windlass.validation.passed", check.passed);
+            span.set("windlass.validation.score", check.score);
+        }
+        Err(failure) => span.fail(failure.class.as_str(), ""),
+    }
+    checked
 }
 
 fn fits(draft: &Draft, env: &Env) -> Result<(), Failure> {

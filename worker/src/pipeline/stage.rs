@@ -50,6 +50,21 @@ impl Stage {
         })
     }
 
+    /// What it is called.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Template(_) => "template",
+            Self::Files(_) => "files",
+            Self::Fit(_) => "fit",
+            Self::Redact(_) => "redact",
+            Self::Code(_) => "code",
+            Self::Json(_) => "json",
+            Self::Patch => "patch",
+            Self::Write(_) => "write",
+            Self::Command(_) => "command",
+        }
+    }
+
     /// Runs it.
     pub(super) async fn run(&self, draft: &mut Draft, env: &Env<'_>) -> Result<(), Failure> {
         match self {

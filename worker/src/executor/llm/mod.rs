@@ -205,7 +205,7 @@ impl LlmExecutor {
             category: category.unwrap_or_default().to_owned(),
             rank: job.priority.band(),
             returning: job.waits > 0,
-            trace: exemplar(job.trace),
+            trace: exemplar(job.trace.as_ref()),
         }
     }
 
