@@ -46,7 +46,8 @@ pub(crate) fn begin(command: &Command, context: &mut Context) -> Option<Telemetr
     Some(telemetry)
 }
 
-fn place(trace: &Trace) -> Option<At> {
+/// Where in a trace that is.
+pub(crate) fn place(trace: &Trace) -> Option<At> {
     let TraceParent { trace: id, span, flags } = trace.parent()?;
     Some(At { trace: id, span, flags, state: trace.state.clone() })
 }

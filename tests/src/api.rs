@@ -80,8 +80,13 @@ impl Api {
 
     /// Starts a server of the fleet on a free port.
     pub fn start(fleet: &Fleet, args: &[&str]) -> Self {
+        Self::start_with(fleet, args, &[])
+    }
+
+    /// The same with further variables.
+    pub fn start_with(fleet: &Fleet, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = fleet.command("windlass");
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(args);
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(args).envs(env.iter().copied());
         let mut process = Process::start(command, fleet.dir(), &format!("serve-{}", fastrand::u32(..)));
         let base = until("the server listens", Duration::from_secs(30), || {
             assert!(!process.has_ended(), "{}", process.wait(Duration::ZERO));

@@ -17,6 +17,7 @@ mod registered;
 mod router;
 mod stream;
 mod tls;
+mod traced;
 mod web;
 
 use std::{
@@ -27,6 +28,7 @@ use std::{
 
 use axum_server::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use windlass_telemetry::otel::{Setup, Telemetry};
 
 use self::{app::App, auth::Guard};
 use crate::{
@@ -49,7 +51,7 @@ pub(crate) async fn run(context: Context, args: cli::Serve) -> Done {
     let tls = tls::load(&context.config.serve).await?;
     let listener = bind(listen)?;
     let address = listener.local_addr()?;
-    begin_log(&context)?;
+    let telemetry = begin_telling(&context)?;
     let store = context.store_patiently().await?;
     let app = App::new(context, store, Arc::clone(&guard));
     tokio::spawn(guard.follow());
@@ -58,7 +60,9 @@ pub(crate) async fn run(context: Context, args: cli::Serve) -> Done {
     output::line(&format!("{scheme}://{address}"))?;
     output::flush()?;
     say!("windlass: serving the API and the page at {scheme}://{address}, until Ctrl-C");
-    serve(app, listener, tls).await
+    let ended = serve(app, listener, tls).await;
+    send_the_rest(telemetry).await;
+    ended
 }
 
 /// Who may come in is decided before anything listens.
@@ -86,9 +90,24 @@ fn bind(listen: SocketAddr) -> Done<TcpListener> {
     })
 }
 
-fn begin_log(context: &Context) -> Done {
+/// Begins to log, and to send traces and logs if a collector is named.
+fn begin_telling(context: &Context) -> Done<Telemetry> {
     let log = &context.config.log;
-    windlass_shared::logging::init(&log.level, log.format).map_err(Failure::Usage)
+    let Setup { telemetry, layer, warnings } = Telemetry::setup("windlass-serve", env!("CARGO_PKG_VERSION"));
+    windlass_shared::logging::init_with(&log.level, log.format, layer).map_err(Failure::Usage)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(telemetry)
+}
+
+/// How long a collector may take for what is left at the end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+async fn send_the_rest(telemetry: Telemetry) {
+    if let Ok(false) = tokio::task::spawn_blocking(move || telemetry.end(LAST_WORDS)).await {
+        tracing::warn!("the last traces or logs could not be sent (OTEL_EXPORTER_OTLP_ENDPOINT)");
+    }
 }
 
 async fn serve(app: App, listener: TcpListener, tls: Option<tls::Config>) -> Done {

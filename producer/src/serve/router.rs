@@ -4,7 +4,7 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
-use windlass_shared::{config::Role, model};
+use windlass_shared::config::Role;
 use windlass_telemetry::{Trace, http::record};
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
     app::App,
     auth, idempotency, metrics, openapi,
     problem::{Kind, Problem},
+    traced::{trace_of, within_span},
     web,
 };
 
@@ -78,6 +79,7 @@ pub(super) fn build(app: App) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors(&app.context.config.serve.cors_origins))
         .layer(middleware::from_fn(named))
+        .layer(middleware::from_fn(within_span))
         .with_state(app)
 }
 
@@ -124,12 +126,6 @@ async fn within_room(
 /// Answers that go on.
 const STREAMS: [&[u8]; 2] = [b"text/event-stream", b"application/x-ndjson"];
 
-/// The trace that a request belongs to.
-pub(super) fn traced(headers: &HeaderMap) -> Option<model::Trace> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    model::Trace::read(text("traceparent")?, text("tracestate"))
-}
-
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives each request an id, that of the client if it has a sound one, and tells it in the answer.
@@ -143,7 +139,7 @@ async fn named(request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let trace = traced(request.headers()).and_then(|trace| trace.parent());
+    let trace = trace_of(request.headers()).and_then(|trace| trace.parent());
     let start = std::time::Instant::now();
     let mut response = next.run(request).await;
     let exemplar = trace.filter(|parent| parent.is_sampled()).and_then(|parent| Trace::new(parent.trace));

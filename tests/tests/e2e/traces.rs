@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, thread};
 
+use rustix::process::Signal;
 use serde_json::json;
 use windlass_tests::{
+    api::Api,
     collector::{Collector, SeenSpan},
     fleet::{Fleet, FleetOptions, PATIENCE},
     http_stub::HttpStub,
@@ -155,6 +157,43 @@ fn one_trace_leads_from_the_submitting_script_through_a_retry_to_the_settled_res
     let of: Vec<_> = settles.iter().map(|settle| settle.parent.as_str()).collect();
     assert_eq!(of, attempts.iter().map(|attempt| attempt.id.as_str()).collect::<Vec<_>>());
     scene.fleet.verify();
+}
+
+#[test]
+fn a_trace_goes_on_through_the_server() {
+    let collector = Collector::start();
+    let env = sends(&collector.url);
+    let fleet = Fleet::start(&FleetOptions { env: &env, ..FleetOptions::default() });
+    let mut api = Api::start_with(&fleet, &["--anonymous"], &env);
+    let parent = parent();
+    let headers = [("traceparent", parent.as_str()), ("tracestate", "me=1")];
+    let task = json!({"type": "noop", "payload": 1, "id": "t"});
+    api.send("POST", "/v1/tasks?wait=30s", &headers, &task).expect(201);
+    api.ask(
+        "POST",
+        "/v1/tasks/bulk",
+        &[("content-type", "application/x-ndjson"), headers[0]],
+        Some(b"{\"type\":\"noop\",\"id\":\"u\"}\n".to_vec()),
+    )
+    .expect(200);
+    api.ask("GET", "/v1/tasks/default/none", &headers, None).expect(404);
+    api.get("/livez").expect(200);
+    api.process.signal(Signal::TERM);
+    assert_eq!(api.process.wait(secs(20)).code, 0);
+    let spans = collector.trace(TRACE, |spans| named(spans, "settle default").len() == 2);
+    let (one, many) = (only(&spans, "POST /v1/tasks"), only(&spans, "POST /v1/tasks/bulk"));
+    for request in [one, many] {
+        assert_eq!((request.service.as_str(), request.parent.as_str()), ("windlass-serve", SCRIPT));
+        assert_eq!(format!("{:?}", request.kind), "Server");
+    }
+    assert_tells(one, &[("http.route", "/v1/tasks"), ("http.response.status_code", "201")]);
+    let missing = only(&spans, "GET /v1/tasks/{queue}/{id}");
+    assert!(!missing.failed, "{missing:?}");
+    let parents: Vec<_> =
+        named(&spans, "process default").iter().map(|attempt| attempt.parent.clone()).collect();
+    assert_eq!(parents, [one.id.clone(), many.id.clone()]);
+    assert!(spans.iter().all(|span| !span.name.contains("livez")), "{spans:?}");
+    fleet.verify();
 }
 
 #[test]

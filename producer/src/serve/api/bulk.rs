@@ -38,8 +38,8 @@ use crate::{
         extract::Query,
         idempotency,
         problem::{Answer, Kind, Problem, ProblemBody},
-        router::traced,
         stream::{Lines, lines},
+        traced::trace_of,
     },
 };
 
@@ -162,7 +162,7 @@ async fn submit(
     let input = Box::new(BufReader::with_capacity(1 << 16, SyncIoBridge::new(input)));
     let reader = Reader::of(&app.context, input, how.batch, flags)
         .numbered(how.first_line.0, key)
-        .traced(traced(&headers).as_ref());
+        .traced(trace_of(&headers).as_ref());
     let on_full = if matches!(how.on_full, Full::Wait) { OnFull::Wait } else { OnFull::Fail };
     let how = How { on_full, each: how.answers == Which::All };
     let (lines, response) = lines();

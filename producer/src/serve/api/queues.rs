@@ -67,15 +67,15 @@ async fn one(State(app): State<App>, Path(queue): Path<QueueName>) -> Answer<Sen
 struct Change {
     /// Tasks that may wait; more are refused.
     #[serde(default)]
-    #[schema(value_type = Option<u64>, minimum = 1)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_000_000_000_000_u64)]
     max_length: Said<u64>,
     /// Tasks that may run at once, in the whole fleet.
     #[serde(default)]
-    #[schema(value_type = Option<u64>, minimum = 1)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_000_000_000_000_u64)]
     concurrency: Said<u64>,
     /// Tasks with the same concurrency key that may run at once.
     #[serde(default)]
-    #[schema(value_type = Option<u64>, minimum = 1)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_000_000_000_000_u64)]
     key_concurrency: Said<u64>,
     /// How long finished tasks are kept, such as `24h`.
     #[serde(default)]
@@ -87,7 +87,7 @@ struct Change {
     dead_retention: Said<String>,
     /// Entries that the event log keeps, about.
     #[serde(default)]
-    #[schema(value_type = Option<u64>, minimum = 1)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_000_000_000_000_u64)]
     events: Said<u64>,
     /// Into how many it is divided; only while it is empty.
     #[serde(default)]
@@ -129,8 +129,14 @@ impl<T> Said<T> {
 /// As in [`QueueSettings`].
 type Setting = Option<Option<u64>>;
 
+/// Scripts count in doubles, which know each number up to here.
+const MOST: u64 = 1_000_000_000_000;
+
 fn above_zero(number: u64) -> Result<u64, String> {
-    if number > 0 { Ok(number) } else { Err("use a number above zero, or null for the default".into()) }
+    match number {
+        1..=MOST => Ok(number),
+        _ => Err(format!("use a number from 1 to {MOST}, or null for the default")),
+    }
 }
 
 fn microseconds(text: &str) -> Result<u64, String> {

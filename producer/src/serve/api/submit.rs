@@ -22,7 +22,7 @@ use crate::{
         extract::Json,
         idempotency,
         problem::{Answer, Kind, Problem, ProblemBody},
-        router::traced,
+        traced::trace_of,
     },
 };
 
@@ -65,7 +65,7 @@ async fn submit(
     if let Some(key) = key.filter(|_| submission.id.is_none() && submission.key.is_none()) {
         submission.key = Some(derived(&caller, &key));
     }
-    let trace = traced(&headers);
+    let trace = trace_of(&headers);
     let inherited = Inherited { trace, ..inherited(&app.context, &submission.task_type) };
     let task =
         submission.resolve(&inherited, app.context.config.submit.max_payload).map_err(Problem::invalid)?;
