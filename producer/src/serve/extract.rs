@@ -27,7 +27,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             let detail = "send JSON, with `Content-Type: application/json`";
             return Err(Problem::new(Kind::UnsupportedMediaType, detail));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
         // Fields in an array, by their order, would be taken for an object's.
         if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(Problem::malformed("the body must be a JSON object"));
@@ -44,7 +44,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     given.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn unread(rejection: BytesRejection) -> Problem {
+fn unread(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return Problem::new(Kind::TooLarge, "the body is larger than setting serve.max_body allows");
     }
