@@ -3,16 +3,20 @@
 
 mod backup;
 mod budgets;
+mod dev;
+mod fleet;
 mod keys;
 mod metrics;
 mod models;
 mod objects;
 mod review;
 mod serve;
+mod submit;
+mod tasks;
 mod top;
 mod write;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -20,12 +24,16 @@ use clap_complete::Shell;
 pub(crate) use self::{
     backup::{Export, Import},
     budgets::{BudgetSet, Budgets, BudgetsCommand, OnLimit, Window},
+    dev::{Dev, Scripted},
+    fleet::{Audit, Doctor, Events, Node, NodeVerb, Nodes, QueueArg, QueueSet, Queues, QueuesCommand},
     keys::{Keys, KeysCommand},
     metrics::{By, Metrics},
     models::{Models, ModelsCommand, ModelsList, ModelsReset, Select},
     objects::{Objects, ObjectsCommand},
     review::{Decide, Edit, Review, ReviewCommand, Signature},
     serve::{Serve, Tokens, TokensCommand},
+    submit::{OnError, OnFull, Submit},
+    tasks::{Ids, Priority, Purge, Results, Retry, Tasks, Wait},
     top::Top,
     write::LayDown,
 };
@@ -240,366 +248,4 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         argv: Vec<String>,
     },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Submit {
-    /// What kind of work it is
-    #[arg(long = "type", alias = "task-type", value_name = "TYPE", required_unless_present = "file")]
-    pub(crate) task_type: Option<String>,
-    /// The payload, any JSON
-    #[arg(long, value_name = "JSON")]
-    pub(crate) payload: Option<String>,
-    /// Read tasks from a file of JSON Lines, - for standard input
-    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["task_type", "payload", "id", "key"])]
-    pub(crate) file: Option<String>,
-    /// critical, high, normal or low
-    #[arg(long, value_name = "PRIORITY")]
-    pub(crate) priority: Option<String>,
-    /// Whose work it is; a queue is shared fairly among tenants
-    #[arg(long)]
-    pub(crate) tenant: Option<String>,
-    /// The tenant's share, 1 to 10
-    #[arg(long)]
-    pub(crate) weight: Option<u32>,
-    /// The task's id; submitting the same again is one task
-    #[arg(long)]
-    pub(crate) id: Option<String>,
-    /// Any text from which the id is derived
-    #[arg(long)]
-    pub(crate) key: Option<String>,
-    /// Start not before this long from now
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) delay: Option<String>,
-    /// Start not before this moment (RFC 3339)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) run_at: Option<String>,
-    /// Drop it unless it started by then (a duration or a time)
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) expires: Option<String>,
-    /// The longest an attempt may take
-    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
-    pub(crate) timeout: Option<String>,
-    /// How often it is tried before it counts as failed
-    #[arg(long, value_name = "N")]
-    pub(crate) max_attempts: Option<u32>,
-    /// Tasks with the same key run one at a time (or as many as the queue allows)
-    #[arg(long, value_name = "KEY")]
-    pub(crate) concurrency_key: Option<String>,
-    /// Your own data, shown with the task
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) metadata: Vec<String>,
-    /// Report the tasks together; in a file, ids are derived from the batch and the line
-    #[arg(long)]
-    pub(crate) batch: Option<String>,
-    /// The most that the batch's calls to models may cost, in dollars; in force before the first task is
-    #[arg(long, value_name = "USD", requires = "batch", allow_hyphen_values = true)]
-    pub(crate) budget: Option<String>,
-    /// What must have the tasks before they count as accepted: none, replicas=N or fsync (docs/durability.md)
-    #[arg(long, value_name = "LEVEL")]
-    pub(crate) durability: Option<String>,
-    /// Wait until it is finished; exit 1 if it failed
-    #[arg(long)]
-    pub(crate) wait: bool,
-    /// Only check what would be submitted: nothing is asked of Redis
-    #[arg(long, conflicts_with = "wait")]
-    pub(crate) dry_run: bool,
-    /// Refuse a type that no live node knows
-    #[arg(long)]
-    pub(crate) strict: bool,
-    /// What to do about a line that cannot be taken
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnError::Skip)]
-    pub(crate) on_error: OnError,
-    /// Where rejected lines go, as JSON Lines
-    #[arg(long, value_name = "FILE", requires = "file")]
-    pub(crate) rejects: Option<PathBuf>,
-    /// What to do while the queue is full
-    #[arg(long, value_name = "WHAT", value_enum)]
-    pub(crate) on_full: Option<OnFull>,
-    /// Payload field `description`
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["payload", "file"])]
-    pub(crate) description: Option<String>,
-    /// Payload field `target_file`; the file's text goes along if it is here
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["payload", "file"])]
-    pub(crate) target_file: Option<String>,
-    /// A further file whose text goes along, for the model to see; can be given several times
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["payload", "file"])]
-    pub(crate) with_file: Vec<String>,
-    /// Payload field `complexity`
-    #[arg(long, conflicts_with_all = ["payload", "file"])]
-    pub(crate) complexity: Option<String>,
-    /// Payload field `quality_threshold`
-    #[arg(long, value_name = "0..1", conflicts_with_all = ["payload", "file"])]
-    pub(crate) quality_threshold: Option<f64>,
-    #[command(flatten)]
-    pub(crate) write: LayDown,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum OnError {
-    /// Go on with the next line
-    Skip,
-    /// Stop there
-    Stop,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum OnFull {
-    /// Wait until there is room (usual for a file)
-    Wait,
-    /// Refuse (usual for one task)
-    Fail,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Ids {
-    /// Tasks: QUEUE/ID, or ID
-    #[arg(value_name = "TASK", required_unless_present = "task_id")]
-    tasks: Vec<String>,
-    #[arg(long = "task-id", hide = true)]
-    task_id: Vec<String>,
-}
-
-impl Ids {
-    /// What was named, either way.
-    pub(crate) fn all(&self) -> Vec<String> {
-        [self.tasks.as_slice(), self.task_id.as_slice()].concat()
-    }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Wait {
-    /// Tasks: QUEUE/ID, or ID
-    #[arg(value_name = "TASK", required_unless_present = "batch", conflicts_with = "batch")]
-    pub(crate) tasks: Vec<String>,
-    /// All tasks of this batch
-    #[arg(long)]
-    pub(crate) batch: Option<String>,
-    /// Give up after this long, with exit code 5
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) timeout: Option<String>,
-    #[command(flatten)]
-    pub(crate) write: LayDown,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Results {
-    /// Tasks of this batch (over all its queues); otherwise those of --queue
-    #[arg(long)]
-    pub(crate) batch: Option<String>,
-    /// Go on until the batch is finished, or until Ctrl-C
-    #[arg(long, short)]
-    pub(crate) follow: bool,
-    /// Only tasks in this final state
-    #[arg(long)]
-    pub(crate) state: Option<String>,
-    #[command(flatten)]
-    pub(crate) write: LayDown,
-    /// Print no results, only write files
-    #[arg(long, requires = "write")]
-    pub(crate) quiet: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Tasks {
-    /// pending, running, scheduled, parked, blocked, completed, failed, cancelled or expired [default: all that are not
-    /// final]
-    #[arg(long)]
-    pub(crate) state: Option<String>,
-    /// How many at the most
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) limit: u32,
-    /// Where to go on (printed on stderr when there is more); needs --state
-    #[arg(long, requires = "state")]
-    pub(crate) cursor: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Retry {
-    /// Tasks: QUEUE/ID, or ID
-    #[arg(value_name = "TASK", conflicts_with = "batch")]
-    pub(crate) tasks: Vec<String>,
-    /// The failed tasks of this batch
-    #[arg(long)]
-    pub(crate) batch: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Priority {
-    /// Tasks, then the priority: critical, high, normal or low
-    #[arg(value_name = "TASK… PRIORITY", num_args = 2.., required = true)]
-    pub(crate) words: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Purge {
-    /// pending, scheduled, parked, blocked, completed, failed, cancelled or expired
-    #[arg(long)]
-    pub(crate) state: String,
-}
-
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct Queues {
-    /// Only these
-    #[arg(value_name = "QUEUE")]
-    pub(crate) names: Vec<String>,
-    #[command(subcommand)]
-    pub(crate) command: Option<QueuesCommand>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum QueuesCommand {
-    /// Change settings of a queue; `default` goes back to the default
-    #[command(after_help = "Example:\n  windlass queues set gpu --max-length 100000 --key-concurrency 2")]
-    Set(QueueSet),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct QueueSet {
-    /// The queue
-    #[arg(value_name = "QUEUE")]
-    pub(crate) name: String,
-    /// Tasks that may wait; more are refused
-    #[arg(long, value_name = "N")]
-    pub(crate) max_length: Option<String>,
-    /// Tasks that may run at once in the whole fleet
-    #[arg(long, value_name = "N")]
-    pub(crate) concurrency: Option<String>,
-    /// Tasks with the same concurrency key that may run at once
-    #[arg(long, value_name = "N")]
-    pub(crate) key_concurrency: Option<String>,
-    /// How long finished tasks are kept
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) retention: Option<String>,
-    /// How long failed tasks are kept
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) dead_retention: Option<String>,
-    /// Entries that the event log keeps
-    #[arg(long, value_name = "N")]
-    pub(crate) events: Option<String>,
-    /// Divide the queue, which must be empty, for good: over so many hash slots, and so over the nodes of a cluster
-    #[arg(long, value_name = "N")]
-    pub(crate) partitions: Option<u16>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct QueueArg {
-    /// The queue
-    #[arg(value_name = "QUEUE")]
-    pub(crate) name: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Nodes {
-    /// Refresh every second, until Ctrl-C
-    #[arg(long, short)]
-    pub(crate) watch: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Node {
-    #[command(subcommand)]
-    pub(crate) command: NodeVerb,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum NodeVerb {
-    /// Claim nothing; finish what runs, and stay
-    Quiet(NodeArg),
-    /// Claim nothing, finish what runs, leave
-    Drain(NodeArg),
-    /// Claim again
-    Resume(NodeArg),
-    /// Hand back what runs, and leave at once
-    Stop(NodeArg),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct NodeArg {
-    /// The node's id, as `windlass nodes` shows it
-    #[arg(value_name = "NODE")]
-    pub(crate) node: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Events {
-    /// Go on until Ctrl-C, from now
-    #[arg(long, short)]
-    pub(crate) follow: bool,
-    /// Only transitions with this reason or into this state, such as failed or lease_expired
-    #[arg(long = "type", value_name = "WORD")]
-    pub(crate) kind: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Audit {
-    /// The latest so many
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub(crate) limit: usize,
-    /// Only by whose name has this in it
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) by: Option<String>,
-    /// Only actions with this in their name, such as purge or node
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) action: Option<String>,
-    /// Go on until Ctrl-C, from now, as JSON Lines
-    #[arg(long, short)]
-    pub(crate) follow: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Doctor {
-    /// Check every task: it must be in exactly one place. Reads only, on the live data
-    #[arg(long)]
-    pub(crate) verify: bool,
-    /// Show what would be repaired, and change nothing: tasks in no place or in a wrong one, records without a payload,
-    /// wrong counts. Exit 1 if there is something
-    #[arg(long, requires = "verify")]
-    pub(crate) repair: bool,
-    /// Repair it
-    #[arg(long, requires = "repair")]
-    pub(crate) yes: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Dev {
-    /// How many workers
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) workers: u16,
-    /// End after this long (a plain number means seconds) [default: at Ctrl-C]
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) duration: Option<String>,
-    /// Slots of each worker
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(crate) concurrency: u16,
-    /// Queues that the workers serve
-    #[arg(long, value_name = "LIST")]
-    pub(crate) queues: Option<String>,
-    /// Where the private Redis and the logs live
-    #[arg(long, value_name = "DIR", default_value = ".windlass")]
-    pub(crate) dir: PathBuf,
-    /// Where the API and the web page are served (a free port if it is taken), or none
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8642")]
-    pub(crate) page: String,
-    /// Send `llm` tasks to a scripted stand-in for a model, on this machine; with a scenario if a file is given
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
-    #[expect(clippy::option_option, reason = "absent, alone, or with a file")]
-    pub(crate) scripted: Option<Option<PathBuf>>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Scripted {
-    /// Where to listen; a loopback address, since anybody is let in
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    pub(crate) listen: SocketAddr,
-    /// What it answers (TOML, or JSON if the name ends so) [default: it says what it is]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) scenario: Option<PathBuf>,
-    /// End after this long [default: at Ctrl-C]
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) duration: Option<String>,
-    /// Only check the scenario
-    #[arg(long, requires = "scenario")]
-    pub(crate) check: bool,
 }

@@ -93,10 +93,9 @@ def test_configuration_of_every_program_is_toml(setup):
 def test_variables_are_settings_that_exist(setup):
     documented = set(re.findall(r"`(WINDLASS_[A-Z_]+)`", (ROOT / "docs/configuration.md").read_text())) | {"WINDLASS_CONFIG"}
     # Settings of `serve` and of the deletion cost; to be taken away once docs/configuration.md has them.
-    coming = {"WINDLASS_SERVE_DRAIN_TIMEOUT", "WINDLASS_SERVE_TOKENS_FILE", "WINDLASS_SERVE_OPEN_METRICS", "WINDLASS_SERVE_TLS_CERT", "WINDLASS_SERVE_TLS_KEY", "WINDLASS_POD_DELETION_COST"}
     for name, _, spec in Release(setup).pods():
         used = {one["name"] for one in spec["containers"][0].get("env", []) if one["name"].startswith("WINDLASS_")}
-        assert used <= documented | coming, name
+        assert used <= documented, name
 
 
 def test_every_mounted_volume_is_there_and_every_file_that_a_variable_names_is_mounted(setup):

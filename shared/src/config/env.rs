@@ -17,7 +17,7 @@ const PREFIX: &str = "WINDLASS_";
 /// What the environment gives. A variable that is empty counts as not set, as `docker compose` passes those.
 pub(super) fn entries(env: &BTreeMap<String, String>, faults: &mut Vec<String>) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let set = |(name, is_file): (String, bool)| {
             let text = env.get(&name).filter(|text| !text.trim().is_empty())?;
             Some(entry(setting, name, is_file, text))
@@ -46,7 +46,7 @@ fn entry(setting: &'static Setting, name: String, is_file: bool, text: &str) -> 
 pub(super) fn flag_entries(flags: Vec<Flag>, faults: &mut Vec<String>) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (key, flag, text) in flags {
-        match find(SETTINGS, key) {
+        match find(&SETTINGS, key) {
             Some((setting, is_file)) => {
                 entries.push(Entry {
                     setting,

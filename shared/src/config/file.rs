@@ -58,7 +58,7 @@ impl ConfigFile {
             table.remove(declared);
         }
         table.remove(INCLUDE);
-        self.scope(SETTINGS, "").entries(&table, faults)
+        self.scope(&SETTINGS, "").entries(&table, faults)
     }
 
     /// The files that this one includes: each is a file, or a folder of which every `*.toml` is taken, relative to this

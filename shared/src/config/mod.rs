@@ -130,7 +130,7 @@ impl Config {
         let Sources { file, env, flags, who } = sources;
         let mut faults = Vec::new();
         let file = file.and_then(|path| ConfigFile::read(&path, &mut faults));
-        let mut values = Values::defaults(SETTINGS);
+        let mut values = Values::defaults(&SETTINGS);
         for entry in file.iter().flat_map(|file| file.entries(&mut faults)).collect::<Vec<_>>() {
             values.apply(entry, &mut faults);
         }

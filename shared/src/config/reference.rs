@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn the_reference_has_every_setting_and_every_variable() {
         let text = reference_markdown();
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter() {
             assert!(text.contains(&format!("| `{}`", setting.key)), "{}", setting.key);
             for (variable, _) in setting.variables() {
                 assert!(text.contains(&format!("`{variable}`")), "{variable}");

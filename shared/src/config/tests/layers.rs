@@ -156,7 +156,7 @@ fn each_program_lists_its_own_settings() {
 
 #[test]
 fn every_setting_can_be_given_in_the_environment() {
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let value = if setting.default.is_empty() { sample(setting.key) } else { setting.default };
         // The id of a key is nothing without the keys.
         let given = Given::new().env("WINDLASS_SEALING_KEYS", RING).env(setting.env[0], value);

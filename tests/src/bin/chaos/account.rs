@@ -2,7 +2,7 @@
 //! ledger, and the checker.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -19,6 +19,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_mins(1);
 const CHECKER: Duration = Duration::from_mins(5);
 const PAGE: usize = 1000;
+/// Leases of a task that may run out (`worker.max_crashes`, by default); with the last one it fails.
+const LEASES: u32 = 3;
 /// Violations of one kind that are told in full.
 const TOLD: usize = 20;
 
@@ -30,6 +32,8 @@ type Entry = (String, Vec<(String, String)>);
 pub(crate) struct Account {
     pub(crate) completed: usize,
     pub(crate) failed: usize,
+    /// Tasks that failed since nodes were lost under them as often as a task may lose one: each is charged, whoever was to blame.
+    pub(crate) charged: HashSet<String>,
     pub(crate) lost: Vec<String>,
     pub(crate) stuck: Vec<String>,
     pub(crate) twice: Vec<String>,
@@ -100,8 +104,8 @@ pub(crate) fn account(stage: &Stage, load: &Load) -> Account {
         let mut books = Books { stage, queue, look: crate::look::Look::default(), account: &mut account };
         books.look.patience = Some(PATIENCE);
         let attempts = books.records(&tasks);
-        books.totals(&tasks);
         books.log(&tasks);
+        books.totals(&tasks);
         if queue == QUEUE {
             books.ledger(load, &tasks, &attempts);
         }
@@ -165,7 +169,10 @@ impl Books<'_> {
             "lost" => self.account.lost.push(told.clone()),
             _ => self.account.stuck.push(format!("{told} is {state} ({reason})")),
         }
-        if matches!(state, "completed" | "failed") && state != task.expected {
+        if (state, reason) == ("failed", "crashed") && task.expected == "completed" {
+            // Whether it was right is told by the event log.
+            self.account.charged.insert(task.id.clone());
+        } else if matches!(state, "completed" | "failed") && state != task.expected {
             self.account.wrong.push(format!("{told} {state} ({reason}), and should have {}", task.expected));
         }
     }
@@ -177,7 +184,9 @@ impl Books<'_> {
         let total = |name: &str| totals.0.get(name).and_then(|text| text.parse().ok()).unwrap_or(0_u64);
         self.account.recovered += total("recovered");
         self.account.stale += total("stale");
-        let expected = |state: &str| tasks.iter().filter(|task| task.expected == state).count() as u64;
+        let charged = &self.account.charged;
+        let ends = |task: &Task| if charged.contains(&task.id) { "failed" } else { task.expected };
+        let expected = |state: &str| tasks.iter().filter(|task| ends(task) == state).count() as u64;
         for (name, expected) in [
             ("submitted", tasks.len() as u64),
             ("completed", expected("completed")),
@@ -195,6 +204,7 @@ impl Books<'_> {
     /// By the event log, each task reached a final state once, and each attempt was claimed once.
     fn log(&mut self, tasks: &[&Task]) {
         let (mut finals, mut claims) = (HashMap::<String, u32>::new(), HashMap::<String, u32>::new());
+        let mut lapses = HashMap::<String, u32>::new();
         let stream = self.stage.fleet.queue_keys(self.queue).events().to_owned();
         let mut after = "-".to_owned();
         loop {
@@ -205,7 +215,12 @@ impl Books<'_> {
             after = format!("({last}");
             for (transition, ids) in entries.iter().flat_map(|(_, fields)| fields) {
                 let to = transition.split(['>', ' ']).nth(1).unwrap_or_default();
+                let lapsed = transition.ends_with(" lease_expired") || transition.ends_with(" crashed");
                 for id in ids.split(' ') {
+                    if lapsed {
+                        let id = id.split('#').next().unwrap_or_default();
+                        *lapses.entry(id.to_owned()).or_default() += 1;
+                    }
                     match to {
                         "completed" | "failed" => {
                             let id = id.split('#').next().unwrap_or_default();
@@ -224,6 +239,13 @@ impl Books<'_> {
                 1 => {}
                 0 => self.account.wrong.push(format!("{queue}/{} has no end in the event log", task.id)),
                 n => self.account.twice.push(format!("{queue}/{} ended {n} times in the event log", task.id)),
+            }
+        }
+        for task in tasks.iter().filter(|task| self.account.charged.contains(&task.id)) {
+            let times = lapses.get(&task.id).copied().unwrap_or(0);
+            if times != LEASES {
+                let told = format!("{queue}/{} failed as crashed, and lost {times} nodes", task.id);
+                self.account.wrong.push(told);
             }
         }
         for (attempt, times) in claims.iter().filter(|(_, times)| **times > 1) {

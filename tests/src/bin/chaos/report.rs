@@ -64,7 +64,7 @@ impl Run<'_> {
     }
 
     fn outcome(&self, text: &mut String) {
-        let Account { completed, failed, lost, stuck, twice, wrong, .. } = self.account;
+        let Account { completed, failed, charged, lost, stuck, twice, wrong, .. } = self.account;
         let rate = self.submitted as f64 / self.took.as_secs_f64();
         let mut row = |what: &str, value: String| _ = writeln!(text, "| {what} | {value} |");
         row("what", "figure".to_owned());
@@ -72,7 +72,8 @@ impl Run<'_> {
         row("time", format!("{} min", tenths(self.took.as_secs_f64() / 60.0)));
         row("lease", human(self.lease));
         row("tasks accepted", format!("{} ({rate:.0} a second)", self.submitted));
-        row("completed; failed as planned", format!("{completed}; {failed}"));
+        row("completed; failed as planned", format!("{completed}; {}", failed - charged.len()));
+        row("failed, since nodes were lost under them three times", charged.len().to_string());
         row("faults", format!("{}", self.done.len()));
         row("**lost**", lost.len().to_string());
         row("**committed twice**", twice.len().to_string());
