@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     metrics::page,
-    node::{HEARTBEAT_TTL, Node, Phase},
+    node::{Node, Phase},
     worker::WorkerError,
 };
 
@@ -81,5 +81,5 @@ async fn livez(State(node): State<Arc<Node>>) -> Answer {
 /// 503 if Redis cannot be reached, or the node is about to leave or has not begun.
 async fn readyz(State(node): State<Arc<Node>>) -> Answer {
     let stays = matches!(node.phase(), Phase::Active | Phase::Quiet);
-    answer(stays && node.pulses.redis.age() <= HEARTBEAT_TTL && node.pulses.are_there(), &node)
+    answer(stays && node.pulses.redis.age() <= node.rhythm().ttl() && node.pulses.are_there(), &node)
 }

@@ -15,7 +15,7 @@ use windlass_shared::{
     model::{
         Micros, NodeId, NodeRecord, NodeState, QueueName, SandboxRecord, TypeName, node::RUNNING_LISTED,
     },
-    store::{Partition, Result, Store},
+    store::{Partition, Result, Rhythm, Store},
 };
 
 use crate::{catalog::Catalog, metrics::metrics, pulse::Pulses, running::Running};
@@ -91,6 +91,7 @@ pub(crate) struct Node {
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) hints: mpsc::UnboundedSender<Hint>,
     pub(crate) pulses: Pulses,
+    pub(crate) rhythm: watch::Sender<Rhythm>,
     /// Results that were refused because the lease was gone.
     pub(crate) stale_commits: AtomicU64,
     pub(crate) started_at: Micros,
@@ -137,9 +138,9 @@ impl Node {
         Ok(())
     }
 
-    /// The heartbeat's interval: a third of the lease, and of the key's TTL.
-    pub(crate) fn beat_interval(&self) -> Duration {
-        self.limits.lease.min(HEARTBEAT_TTL) / 3
+    /// How often it beats in a fleet of this size.
+    pub(crate) fn rhythm(&self) -> Rhythm {
+        *self.rhythm.borrow()
     }
 
     /// What the node says of itself in a heartbeat.
@@ -165,9 +166,6 @@ impl Node {
         }
     }
 }
-
-/// How long a heartbeat key lives.
-pub(crate) const HEARTBEAT_TTL: Duration = Duration::from_secs(10);
 
 /// This machine's name; in Kubernetes the pod's.
 pub(crate) fn host() -> String {

@@ -235,6 +235,7 @@ async fn assemble(
         phase: watch::Sender::new(Phase::Starting),
         hints,
         pulses: Pulses::new(config.worker.lease),
+        rhythm: watch::Sender::new(windlass_shared::store::Rhythm::new(config.worker.lease)),
         stale_commits: AtomicU64::new(0),
         started_at: patiently(async || store.now().await).await?,
         store,
@@ -255,7 +256,7 @@ async fn live(
 ) -> Result<(), WorkerError> {
     let (stop_beat, beat_stopped) = watch::channel(false);
     // A beat that hangs must fail in time for another one before the leases end.
-    let response_timeout = connect.response_timeout.min(node.beat_interval());
+    let response_timeout = connect.response_timeout.min(node.rhythm().base());
     let beat = beat::start(Arc::clone(&node), Connect { response_timeout, ..connect }, beat_stopped)?;
     let mut waits = tokio::task::JoinSet::new();
     waits.spawn(inbox::run(Arc::clone(&node)));

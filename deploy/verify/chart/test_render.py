@@ -92,7 +92,6 @@ def test_configuration_of_every_program_is_toml(setup):
 
 def test_variables_are_settings_that_exist(setup):
     documented = set(re.findall(r"`(WINDLASS_[A-Z_]+)`", (ROOT / "docs/configuration.md").read_text())) | {"WINDLASS_CONFIG"}
-    # Settings of `serve` and of the deletion cost; to be taken away once docs/configuration.md has them.
     for name, _, spec in Release(setup).pods():
         used = {one["name"] for one in spec["containers"][0].get("env", []) if one["name"].startswith("WINDLASS_")}
         assert used <= documented, name

@@ -2,21 +2,25 @@
 -- KEYS   the node's key, the index (a sorted set: node, last beat), its inbox (a list),
 --        the records of nodes seen lately (a hash)
 -- ARGV   node, its record as JSON, TTL of the key ms, 'changed' if something other than its running tasks changed
--- reply  { now us, command ... }
+-- reply  { now us, nodes that beat within the last minute, command ... }
 -- cost   5 commands
 
-redis.call('ZREM', KEYS[2], '') -- frees nothing, but lets the script pass at maxmemory
+-- It comes first since it takes no memory, which lets the script pass at maxmemory.
+local commands = redis.call('LPOP', KEYS[3], 100) or {}
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
--- A node that vanished shows as lost for a day; a few older ones go with each beat.
-local old = redis.call('ZRANGE', KEYS[2], '-inf', now - 86400 * 1000000, 'BYSCORE', 'LIMIT', 0, 20)
-if #old > 0 then
-  redis.call('ZREM', KEYS[2], unpack(old))
-  redis.call('HDEL', KEYS[4], unpack(old))
-end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 redis.call('ZADD', KEYS[2], now, ARGV[1])
-if ARGV[4] == 'changed' then redis.call('HSET', KEYS[4], ARGV[1], ARGV[2]) end
-local reply = { string.format('%.0f', now) }
-for _, command in ipairs(redis.call('LPOP', KEYS[3], 100) or {}) do reply[#reply + 1] = command end
+if ARGV[4] == 'changed' then
+  redis.call('HSET', KEYS[4], ARGV[1], ARGV[2])
+  -- A node that vanished shows as lost for a day; a few older ones go whenever another comes.
+  local old = redis.call('ZRANGE', KEYS[2], '-inf', now - 86400 * 1000000, 'BYSCORE', 'LIMIT', 0, 20)
+  if #old > 0 then
+    redis.call('ZREM', KEYS[2], unpack(old))
+    redis.call('HDEL', KEYS[4], unpack(old))
+  end
+end
+local live = redis.call('ZCOUNT', KEYS[2], now - 60 * 1000000, '+inf')
+local reply = { string.format('%.0f', now), string.format('%d', live) }
+for _, command in ipairs(commands) do reply[#reply + 1] = command end
 return reply

@@ -15,7 +15,7 @@
 -- KEYS   the queue's fixed keys (lua/queue.lua)
 -- ARGV   node, lease us, most crashes, n, then for each task: id, attempt, progress JSON or ''
 -- reply  { lost ids }, { ids to cancel }, 'work' | 'idle', next moment us or 0, now us, partitions of the queue (told
---        by its first one)
+--        by its first one), 'spare' | 'needed': whether the upkeep would have been done in time without this call
 -- events one entry if upkeep moved anything
 -- cost   1 read a task and about 8 commands a call
 
@@ -41,8 +41,13 @@ lease_of_node(lease)
 if n == 0 and stored_lease > lease and redis.call('ZCARD', RUNNING) == 0 then
   stored_lease, longest_lease = lease, lease
 end
+-- Others were here a moment ago, and nothing was overdue.
+local A_MOMENT = 100000
+local spare = now - seen_at < A_MOMENT and upkeep_at > now - A_MOMENT
 upkeep(max_crashes)
 commit(node)
 local work = not paused and redis.call('ZCARD', PENDING) > 0
   and not (concurrency and redis.call('ZCARD', RUNNING) >= concurrency)
-return { lost, cancelled, work and 'work' or 'idle', text(next_due()), now_text, meta[5] or '1' }
+return {
+  lost, cancelled, work and 'work' or 'idle', text(next_due()), now_text, meta[5] or '1', spare and 'spare' or 'needed',
+}

@@ -46,6 +46,8 @@ pub struct Extended {
     pub now: Micros,
     /// How many partitions the queue has, as its first one says.
     pub partitions: u16,
+    /// Others were here a moment ago, and nothing was overdue.
+    pub spare: bool,
 }
 
 struct Args<'a>(&'a Extend<'a>, Texts<'a>);
@@ -64,13 +66,13 @@ impl redis::ToRedisArgs for Args<'_> {
     }
 }
 
-/// Lost, to cancel, `work` or `idle`, next moment, now, partitions.
-type Reply = (Vec<String>, Vec<String>, String, i64, i64, u16);
+/// Lost, to cancel, `work` or `idle`, next moment, now, partitions, `spare` or `needed`.
+type Reply = (Vec<String>, Vec<String>, String, i64, i64, u16, String);
 
 impl Partition {
     /// Extends leases, delivers progress, does the upkeep of the queue. Safe to repeat.
     pub async fn extend(&self, call: &Extend<'_>) -> Result<Extended> {
-        let (lost, cancelled, work, next, now, partitions): Reply =
+        let (lost, cancelled, work, next, now, partitions, spare): Reply =
             self.run(&EXTEND, &Args(call, self.texts())).await?;
         let ids = |texts: Vec<String>| texts.into_iter().filter_map(|text| TaskId::new(text).ok()).collect();
         Ok(Extended {
@@ -80,6 +82,7 @@ impl Partition {
             next: (next > 0).then_some(Micros(next)),
             now: Micros(now),
             partitions,
+            spare: spare == "spare",
         })
     }
 }

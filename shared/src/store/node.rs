@@ -56,6 +56,8 @@ impl FromStr for NodeCommand {
 pub struct Beaten {
     /// Redis's clock.
     pub now: Micros,
+    /// Nodes that beat within the last minute.
+    pub nodes: u32,
     /// Commands that waited.
     pub commands: Vec<String>,
 }
@@ -73,9 +75,12 @@ impl Store {
         let ttl = ttl.as_millis().to_string();
         let args: &[&str] = &[record.id.as_str(), &json, &ttl, if changed { "changed" } else { "" }];
         let mut reply: Vec<String> = self.run(&BEAT, &[&node, &index, &inbox, &seen], &args).await?;
-        let now = reply.first().and_then(|text| text.parse().ok()).map(Micros);
-        let now = now.ok_or_else(|| StoreError::Unexpected("beat gave no time".into()))?;
-        Ok(Beaten { now, commands: reply.split_off(1) })
+        let number = |index: usize| reply.get(index).and_then(|text| text.parse::<i64>().ok());
+        let (Some(now), Some(nodes)) = (number(0), number(1)) else {
+            return Err(StoreError::Unexpected("beat gave no time".into()));
+        };
+        let nodes = u32::try_from(nodes).unwrap_or(u32::MAX);
+        Ok(Beaten { now: Micros(now), nodes, commands: reply.split_off(2) })
     }
 
     /// Removes a node that leaves. Each step alone is harmless, so no transaction, which Redis refuses at maxmemory.

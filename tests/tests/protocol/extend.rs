@@ -129,3 +129,26 @@ async fn an_idle_beat_changes_nothing() {
     t.expect_changes(&before, &[]).await;
     t.done().await;
 }
+
+#[tokio::test]
+async fn a_visit_could_be_spared_if_others_were_here_a_moment_ago_and_nothing_was_overdue() {
+    let t = Scene::new().await;
+    t.submit([task("a")]).await;
+    let node = t.node("n1");
+    assert!(!node.extend(&[]).await.spare, "nobody did the upkeep yet");
+    let now = node.extend(&[]).await.now;
+    let set = async |field: &str, moment: i64| {
+        t.redis::<()>(&["HSET", &t.key("stats"), field, &moment.to_string()]).await;
+    };
+    // Later than any moment at which this test comes to it.
+    let soon = now.0 + 60_000_000;
+    set("seen_at", soon).await;
+    set("upkeep_at", soon).await;
+    assert!(node.extend(&[]).await.spare);
+    set("seen_at", now.0 - 1_000_000).await;
+    assert!(!node.extend(&[]).await.spare, "nobody was here for a second");
+    set("seen_at", soon).await;
+    set("upkeep_at", now.0 - 1_000_000).await;
+    assert!(!node.extend(&[]).await.spare, "something was overdue for a second");
+    t.done().await;
+}

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{sync::watch, time::Instant};
-use windlass_shared::store::{Connect, Extend, Held, Result, Store};
+use windlass_shared::store::{Connect, Extend, Held, Result, Rhythm, Store, Visits};
 
 use super::inbox::obey;
 use crate::{
     metrics::metrics,
-    node::{HEARTBEAT_TTL, Hint, Node, Phase, Served},
+    node::{Hint, Node, Phase, Served},
     running::Cause,
 };
 
@@ -33,14 +33,14 @@ pub(crate) fn start(
 }
 
 async fn run(node: &Arc<Node>, connect: &Connect, mut stop: watch::Receiver<bool>) {
-    let mut beat = Beat { node: Arc::clone(node), store: None, last_said: String::new() };
-    let mut phase = node.phase.subscribe();
+    let (node, store) = (Arc::clone(node), None);
+    let mut beat = Beat { node, store, last_said: String::new(), last: None, visits: Vec::new() };
+    let mut phase = beat.node.phase.subscribe();
     loop {
-        node.pulses.heartbeat.beat();
-        let start = Instant::now();
-        let next = start + node.beat_interval();
+        beat.node.pulses.heartbeat.beat();
+        // Nodes that started together do not stay in step.
+        let next = Instant::now() + beat.node.rhythm().base().mul_f64(0.8 + 0.2 * fastrand::f64());
         let beaten = beat.once(connect).await;
-        metrics().beat(beaten.is_ok(), start.elapsed());
         let wait = match beaten {
             Ok(()) => next,
             Err(error) => {
@@ -61,6 +61,28 @@ struct Beat {
     store: Option<Store>,
     /// State as last said, to notice a change.
     last_said: String,
+    /// The last heartbeat.
+    last: Option<Instant>,
+    /// By the index of what is served.
+    visits: Vec<Visit>,
+}
+
+/// Visits of a queue.
+#[derive(Default)]
+struct Visit {
+    last: Option<Instant>,
+    visits: Visits,
+}
+
+impl Visit {
+    fn is_due(&self, rhythm: &Rhythm) -> bool {
+        is_due(self.last, self.visits.pause(rhythm), rhythm)
+    }
+}
+
+/// Whether it is nearer to the moment than the next turn of the loop would be.
+fn is_due(last: Option<Instant>, pause: Duration, rhythm: &Rhythm) -> bool {
+    last.is_none_or(|last| last.elapsed() + rhythm.base() / 2 >= pause)
 }
 
 impl Beat {
@@ -70,31 +92,55 @@ impl Beat {
             None => self.store.insert(connect.open().await?),
         };
         let served = self.node.served();
-        let record = self.node.record();
-        let state = record.state.to_string();
-        let beat = store.beat(&record, HEARTBEAT_TTL, state != self.last_said);
+        self.visits.resize_with(served.len(), Visit::default);
+        let beat = beat(&self.node, store, &mut self.last_said, &mut self.last);
         // One failing partition must not keep another's leases from being extended.
-        let extensions = join_all(
-            served.iter().enumerate().map(|(index, served)| extend(&self.node, store, index, served)),
-        );
+        let each = served.iter().zip(&mut self.visits).enumerate();
+        let extensions =
+            join_all(each.map(|(index, (served, visit))| extend(&self.node, store, index, served, visit)));
         let (beaten, extended) = tokio::join!(beat, extensions);
-        let beaten = beaten?;
-        self.node.pulses.redis.beat();
-        self.last_said = state;
-        for command in &beaten.commands {
-            obey(&self.node, command);
-        }
+        beaten?;
         extended.into_iter().collect::<Result<Vec<()>>>().map(drop)
     }
 }
 
-async fn extend(node: &Node, store: &Store, index: usize, served: &Served) -> Result<()> {
+/// The heartbeat, if it is due or there is news.
+async fn beat(
+    node: &Arc<Node>,
+    store: &Store,
+    last_said: &mut String,
+    last: &mut Option<Instant>,
+) -> Result<()> {
+    let (rhythm, record, start) = (node.rhythm(), node.record(), Instant::now());
+    let state = record.state.to_string();
+    let changed = state != *last_said;
+    if !changed && !is_due(*last, rhythm.interval(), &rhythm) {
+        return Ok(());
+    }
+    let beaten = store.beat(&record, rhythm.ttl(), changed).await;
+    metrics().beat(beaten.is_ok(), start.elapsed());
+    let beaten = beaten?;
+    (*last_said, *last) = (state, Some(start));
+    node.rhythm.send_modify(|rhythm| rhythm.told(beaten.nodes));
+    node.pulses.redis.beat();
+    for command in &beaten.commands {
+        obey(node, command);
+    }
+    Ok(())
+}
+
+/// Extends what is held in a queue; where nothing is, visits it for the upkeep from time to time.
+async fn extend(node: &Node, store: &Store, index: usize, served: &Served, visit: &mut Visit) -> Result<()> {
     let partition = served.partition.through(store);
-    let held = node.running.held(index);
+    let (held, rhythm) = (node.running.held(index), node.rhythm());
     let mut pages: Vec<&[Held]> = held.chunks(MOST_PER_CALL).collect();
     if pages.is_empty() {
-        pages.push(&[]); // the upkeep is due all the same
+        if !visit.is_due(&rhythm) {
+            return Ok(());
+        }
+        pages.push(&[]);
     }
+    visit.last = Some(Instant::now());
     for page in pages {
         let call = Extend {
             node: &node.id,
@@ -103,6 +149,7 @@ async fn extend(node: &Node, store: &Store, index: usize, served: &Served) -> Re
             held: page,
         };
         let answer = partition.extend(&call).await?;
+        visit.visits.told(&rhythm, page.is_empty() && answer.spare);
         // Told of the attempts that were asked about, and of no later ones.
         for Held { id, attempt, .. } in page {
             if answer.lost.contains(id) && node.running.stop_attempt(index, id, *attempt, Cause::Lost) {
@@ -119,10 +166,9 @@ async fn extend(node: &Node, store: &Store, index: usize, served: &Served) -> Re
         if answer.work && node.phase() == Phase::Active {
             _ = node.hints.send(Hint::Work(index));
         }
-        // Later than the next beat would tell is soon enough to learn then.
-        if let Some(wait) =
-            answer.next.map(|next| next.since(answer.now)).filter(|w| *w <= node.beat_interval())
-        {
+        // Later than the next visit would tell is soon enough to learn then.
+        let wait = answer.next.map(|next| next.since(answer.now));
+        if let Some(wait) = wait.filter(|wait| *wait <= visit.visits.pause(&rhythm)) {
             _ = node.hints.send(Hint::Due(index, wait));
         }
     }

@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use futures_util::future::try_join_all;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use windlass_bench::node::record;
 use windlass_shared::{
-    model::{Namespace, NodeId, QueueName},
-    store::{Connect, Extend, Store},
+    model::{Namespace, NodeRecord, QueueName},
+    store::{Connect, Extend, Rhythm, Store, Visits},
 };
 use windlass_tests::redis::RedisServer;
 
-/// As a worker has them unless configured otherwise: a beat every third of the heartbeat's TTL.
-const TTL: Duration = Duration::from_secs(10);
+/// As a worker has it unless configured otherwise.
 const LEASE: Duration = Duration::from_secs(10);
 /// For how long the CPU is counted.
-const SECONDS: u32 = 30;
+const SECONDS: u32 = 60;
+/// How long a fleet takes that started at once.
+const SETTLED: Duration = Duration::from_secs(200);
 /// Each has many nodes: as many connections as nodes would be another measurement, of the system.
 const CONNECTIONS: usize = 100;
 
@@ -25,10 +28,10 @@ pub(crate) async fn run(nodes: usize) -> Result<Value> {
     for number in 0..CONNECTIONS {
         let store = Connect::to(redis.url(), Namespace::new("wl")?).open().await?;
         let count = nodes / CONNECTIONS + usize::from(number < nodes % CONNECTIONS);
-        beating.spawn(beat(store, count, TTL / 3, number));
+        beating.spawn(beat(store, count));
     }
-    // Everybody is registered, and the first wave is over.
-    tokio::time::sleep(TTL / 3 * 2).await;
+    // Everybody is registered and knows the others, and those who are not needed in the queue found out.
+    tokio::time::sleep(SETTLED).await;
     let before = cpu(redis.pid())?;
     tokio::time::sleep(Duration::from_secs(SECONDS.into())).await;
     let used = cpu(redis.pid())? - before;
@@ -41,24 +44,31 @@ pub(crate) async fn run(nodes: usize) -> Result<Value> {
     }))
 }
 
-/// Beats for `count` nodes, evenly spread over the interval, each with the call to its queue that goes with a beat.
-async fn beat(store: Store, count: usize, every: Duration, number: usize) -> Result<()> {
+/// `count` nodes, each of which beats and visits its queue as a worker does that has nothing to do.
+async fn beat(store: Store, count: usize) -> Result<()> {
     let now = store.now().await?;
     let records = (0..count).map(|_| record("noop", now)).collect::<Result<Vec<_>>>()?;
+    try_join_all(records.iter().map(|record| live(&store, record))).await.map(drop)
+}
+
+async fn live(store: &Store, record: &NodeRecord) -> Result<()> {
     let queue = store.first_partition(&QueueName::default_queue());
-    let step = every / u32::try_from(count.max(1))?;
-    let start = tokio::time::Instant::now() + step / u32::try_from(CONNECTIONS)? * u32::try_from(number)?;
-    for round in 0_u32.. {
-        for (index, record) in records.iter().enumerate() {
-            tokio::time::sleep_until(start + every * round + step * u32::try_from(index)?).await;
-            let node: &NodeId = &record.id;
-            let call = Extend { node, lease: LEASE, max_crashes: 3, held: &[] };
-            let (beaten, extended) = tokio::join!(store.beat(record, TTL, round == 0), queue.extend(&call));
-            beaten?;
-            extended?;
+    let (mut rhythm, mut visits, mut changed) = (Rhythm::new(LEASE), Visits::default(), true);
+    let start = Instant::now() + rhythm.base().mul_f64(fastrand::f64());
+    let (mut beat_at, mut visit_at) = (start, start);
+    loop {
+        tokio::time::sleep_until(beat_at.min(visit_at)).await;
+        let now = Instant::now();
+        if beat_at <= now {
+            rhythm.told(store.beat(record, rhythm.ttl(), changed).await?.nodes);
+            (changed, beat_at) = (false, now + rhythm.interval());
+        }
+        if visit_at <= now {
+            let call = Extend { node: &record.id, lease: LEASE, max_crashes: 3, held: &[] };
+            visits.told(&rhythm, queue.extend(&call).await?.spare);
+            visit_at = now + visits.pause(&rhythm);
         }
     }
-    Ok(())
 }
 
 /// Seconds of CPU of a process, as Linux tells them.

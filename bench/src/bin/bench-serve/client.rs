@@ -14,12 +14,12 @@ pub(crate) struct Call(Vec<u8>);
 
 impl Call {
     pub(crate) fn get(path: &str) -> Self {
-        Self(format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes())
+        Self(format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").into_bytes())
     }
 
     pub(crate) fn post(path: &str, body: &str) -> Self {
         let length = body.len();
-        Self(format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes())
+        Self(format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes())
     }
 }
 
@@ -49,7 +49,7 @@ impl Connection {
     /// Sends a body in pieces while it reads the answer.
     pub(crate) async fn bulk(&mut self, path: &str, body: &[u8]) -> Result<String> {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         let (write, read) = (&mut self.write, &mut self.read);

@@ -155,8 +155,9 @@ async fn calls(args: &Args) -> Result<Value> {
         reads.extend(others);
         bad += wrong;
     }
+    anyhow::ensure!(bad == 0, "{bad} calls were answered otherwise than they should be");
     Ok(json!({
-        "phase": "calls", "stored": args.stored, "rate": args.rate, "seconds": args.seconds, "not_well": bad,
+        "phase": "calls", "stored": args.stored, "rate": args.rate, "seconds": args.seconds,
         "submit": spread(submits), "read": spread(reads),
     }))
 }
