@@ -32,10 +32,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(Problem::malformed("the body must be a JSON object"));
         }
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
-            Category::Data => Problem::invalid(error.to_string()),
-            _ => Problem::malformed(format!("the body is not JSON: {error}")),
-        })
+        let mut text = serde_json::Deserializer::from_slice(&bytes);
+        // With the name of the field that is wrong.
+        let value = serde_path_to_error::deserialize(&mut text).map_err(|error| {
+            if error.inner().classify() == Category::Data {
+                return Problem::invalid(error.to_string());
+            }
+            Problem::malformed(format!("the body is not JSON: {}", error.inner()))
+        })?;
+        text.end().map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))?;
+        Ok(Self(value))
     }
 }
 
