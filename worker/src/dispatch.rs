@@ -350,8 +350,8 @@ impl Dispatcher {
             lane.credit = 0;
             lane.due = None;
         }
-        if let Some(wait) = answer.next.map(|next| next.since(answer.now)) {
-            lane.due_in(wait);
+        if let Some(next) = answer.next {
+            self.falls_due(index, next.since(answer.now));
         }
         for claimed in answer.claimed {
             self.start(index, claimed, claimed_at);
@@ -396,7 +396,15 @@ impl Dispatcher {
         self.take_served(&self.node.served());
         match *hint {
             Hint::Work(lane) => self.lanes[lane].work = true,
-            Hint::Due(lane, wait) => self.lanes[lane].due_in(wait),
+            Hint::Due(lane, wait) => self.falls_due(lane, wait),
+        }
+    }
+
+    /// What falls due later than the next visits of the queue, they tell in time. If each idle node waited for each lease to end,
+    /// all of a large fleet would claim for every one.
+    fn falls_due(&mut self, lane: usize, wait: Duration) {
+        if wait <= self.node.rhythm().base() {
+            self.lanes[lane].due_in(wait);
         }
     }
 

@@ -6,7 +6,8 @@
 -- cost   5 commands
 
 -- It comes first since it takes no memory, which lets the script pass at maxmemory.
-local commands = redis.call('LPOP', KEYS[3], 100) or {}
+local commands = redis.pcall('LPOP', KEYS[3], 100)
+if not commands or commands.err then commands = {} end -- an inbox that is no list stops no heartbeat
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])

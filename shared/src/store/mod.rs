@@ -60,7 +60,7 @@ pub use payloads::Payloads;
 pub use queue::{MOST_PARTITIONS, Queue};
 pub use repair::Repair;
 pub use restore::{Dumped, Import, Progress};
-pub use rhythm::{HEARTBEAT_TTL, Rhythm, Visits};
+pub use rhythm::{Rhythm, Visits};
 pub use script::{Script, all as all_scripts};
 pub use server::{IN_STEP, ServerFacts};
 pub use settle::{Claimed, Settle, SettleAndClaim, Settled, SettledAndClaimed};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// How long a heartbeat key lives at least.
-pub const HEARTBEAT_TTL: Duration = Duration::from_secs(10);
+const HEARTBEAT_TTL: Duration = Duration::from_secs(10);
 
 /// Heartbeats a second of a fleet.
 const BEATS: u32 = 300;
@@ -13,23 +13,30 @@ const VISITS: u32 = 30;
 /// A queue is not left alone for longer, however many nodes there are.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// Nor is a node silent for longer.
+///
+/// Shorter than the minute for which `beat.lua` counts a node.
 const LONGEST_SILENCE: Duration = Duration::from_secs(40);
+/// So many visits one after another must have been needless before a node stays away: one may meet another's by chance.
+const IN_A_ROW: u32 = 4;
 
 /// How often a node beats.
 #[derive(Debug, Clone, Copy)]
 pub struct Rhythm {
     base: Duration,
     nodes: u32,
+    /// For how long the key lives that the last beat set.
+    promised: Duration,
 }
 
 impl Rhythm {
     /// Of a node whose leases last so long, in a fleet of which nothing is known yet.
     pub fn new(lease: Duration) -> Self {
-        Self { base: lease.min(HEARTBEAT_TTL) / 3, nodes: 0 }
+        Self { base: lease.min(HEARTBEAT_TTL) / 3, nodes: 0, promised: HEARTBEAT_TTL }
     }
 
-    /// The fleet has so many live nodes.
+    /// A beat set a key for [`Self::ttl`], and heard that the fleet has so many live nodes.
     pub fn told(&mut self, nodes: u32) {
+        self.promised = self.ttl();
         self.nodes = nodes;
     }
 
@@ -38,15 +45,19 @@ impl Rhythm {
         self.base
     }
 
-    /// Between two heartbeats.
-    pub fn interval(&self) -> Duration {
+    fn wanted(&self) -> Duration {
         let shared = Duration::from_secs(1) * self.nodes / BEATS;
         self.base.max(shared.min(LONGEST_SILENCE))
     }
 
-    /// How long the heartbeat's key lives: three times as long.
+    /// From the last heartbeat to the next. A fleet that grew does not make it later than the last key allows.
+    pub fn interval(&self) -> Duration {
+        self.wanted().min((self.promised / 3).max(self.base))
+    }
+
+    /// How long the key of the next heartbeat lives.
     pub fn ttl(&self) -> Duration {
-        HEARTBEAT_TTL.max(self.interval() * 3)
+        HEARTBEAT_TTL.max(self.wanted() * 3)
     }
 
     /// Between two visits of a queue in which the node has nothing and others were lately.
@@ -62,6 +73,7 @@ impl Rhythm {
 pub struct Visits {
     usual: Duration,
     next: Duration,
+    needless: u32,
 }
 
 impl Visits {
@@ -72,9 +84,13 @@ impl Visits {
 
     /// What a visit found: whether it could have been spared. Nodes that began together do not stay in step.
     pub fn told(&mut self, rhythm: &Rhythm, spare: bool) {
-        let usual = self.usual.clamp(rhythm.base, rhythm.longest_pause());
-        self.usual = if spare { usual * 3 } else { rhythm.base };
-        self.next = self.usual.mul_f64(if spare { 0.5 + fastrand::f64() } else { 1.0 });
+        self.needless = if spare { self.needless.saturating_add(1) } else { 0 };
+        if self.needless < IN_A_ROW {
+            (self.usual, self.next) = (rhythm.base, rhythm.base);
+            return;
+        }
+        self.usual = self.usual.clamp(rhythm.base, rhythm.longest_pause()) * 3;
+        self.next = self.usual.mul_f64(0.5 + fastrand::f64());
     }
 }
 
@@ -87,7 +103,20 @@ mod tests {
     fn of(nodes: u32) -> Rhythm {
         let mut rhythm = Rhythm::new(LEASE);
         rhythm.told(nodes);
+        rhythm.told(nodes);
         rhythm
+    }
+
+    #[test]
+    fn a_node_that_hears_of_a_large_fleet_still_beats_before_its_key_is_gone() {
+        let mut rhythm = Rhythm::new(LEASE);
+        rhythm.told(10_000);
+        assert_eq!(rhythm.interval(), LEASE / 3, "its key lives for ten seconds");
+        assert!(rhythm.ttl() > LEASE * 9);
+        rhythm.told(10_000);
+        assert_eq!(rhythm.interval().as_secs(), 33);
+        rhythm.told(3);
+        assert_eq!((rhythm.interval(), rhythm.ttl()), (LEASE / 3, LEASE), "the others left");
     }
 
     #[test]
@@ -110,7 +139,10 @@ mod tests {
     #[test]
     fn a_queue_that_others_visit_is_left_alone_and_one_that_they_left_is_not() {
         let (rhythm, mut visits) = (of(10_000), Visits::default());
-        assert_eq!(visits.pause(&rhythm), LEASE / 3);
+        for _ in 1..IN_A_ROW {
+            visits.told(&rhythm, true);
+        }
+        assert_eq!(visits.pause(&rhythm), LEASE / 3, "by chance");
         for _ in 0..20 {
             visits.told(&rhythm, true);
         }

@@ -39,10 +39,14 @@ async fn run(node: &Arc<Node>, connect: &Connect, mut stop: watch::Receiver<bool
     loop {
         beat.node.pulses.heartbeat.beat();
         // Nodes that started together do not stay in step.
-        let next = Instant::now() + beat.node.rhythm().base().mul_f64(0.8 + 0.2 * fastrand::f64());
+        let start = Instant::now();
+        let next = start + beat.node.rhythm().base().mul_f64(0.8 + 0.2 * fastrand::f64());
         let beaten = beat.once(connect).await;
+        if !matches!(beaten, Ok(false)) {
+            metrics().beat(beaten.is_ok(), start.elapsed());
+        }
         let wait = match beaten {
-            Ok(()) => next,
+            Ok(_) => next,
             Err(error) => {
                 tracing::warn!(%error, "the heartbeat failed; trying again");
                 Instant::now() + Duration::from_millis(fastrand::u64(100..400))
@@ -86,7 +90,8 @@ fn is_due(last: Option<Instant>, pause: Duration, rhythm: &Rhythm) -> bool {
 }
 
 impl Beat {
-    async fn once(&mut self, connect: &Connect) -> Result<()> {
+    /// What is due. False if nothing was.
+    async fn once(&mut self, connect: &Connect) -> Result<bool> {
         let store = match &self.store {
             Some(open) => open,
             None => self.store.insert(connect.open().await?),
@@ -99,44 +104,48 @@ impl Beat {
         let extensions =
             join_all(each.map(|(index, (served, visit))| extend(&self.node, store, index, served, visit)));
         let (beaten, extended) = tokio::join!(beat, extensions);
-        beaten?;
-        extended.into_iter().collect::<Result<Vec<()>>>().map(drop)
+        let beaten = beaten?;
+        Ok(extended.into_iter().collect::<Result<Vec<bool>>>()?.contains(&true) || beaten)
     }
 }
 
-/// The heartbeat, if it is due or there is news.
+/// The heartbeat, if it is due or there is news. False if not.
 async fn beat(
     node: &Arc<Node>,
     store: &Store,
     last_said: &mut String,
     last: &mut Option<Instant>,
-) -> Result<()> {
+) -> Result<bool> {
     let (rhythm, record, start) = (node.rhythm(), node.record(), Instant::now());
     let state = record.state.to_string();
     let changed = state != *last_said;
     if !changed && !is_due(*last, rhythm.interval(), &rhythm) {
-        return Ok(());
+        return Ok(false);
     }
-    let beaten = store.beat(&record, rhythm.ttl(), changed).await;
-    metrics().beat(beaten.is_ok(), start.elapsed());
-    let beaten = beaten?;
+    let beaten = store.beat(&record, rhythm.ttl(), changed).await?;
     (*last_said, *last) = (state, Some(start));
     node.rhythm.send_modify(|rhythm| rhythm.told(beaten.nodes));
     node.pulses.redis.beat();
     for command in &beaten.commands {
         obey(node, command);
     }
-    Ok(())
+    Ok(true)
 }
 
-/// Extends what is held in a queue; where nothing is, visits it for the upkeep from time to time.
-async fn extend(node: &Node, store: &Store, index: usize, served: &Served, visit: &mut Visit) -> Result<()> {
+/// Extends what is held in a queue; where nothing is, visits it for the upkeep from time to time. False if nothing was due.
+async fn extend(
+    node: &Node,
+    store: &Store,
+    index: usize,
+    served: &Served,
+    visit: &mut Visit,
+) -> Result<bool> {
     let partition = served.partition.through(store);
     let (held, rhythm) = (node.running.held(index), node.rhythm());
     let mut pages: Vec<&[Held]> = held.chunks(MOST_PER_CALL).collect();
     if pages.is_empty() {
         if !visit.is_due(&rhythm) {
-            return Ok(());
+            return Ok(false);
         }
         pages.push(&[]);
     }
@@ -166,11 +175,9 @@ async fn extend(node: &Node, store: &Store, index: usize, served: &Served, visit
         if answer.work && node.phase() == Phase::Active {
             _ = node.hints.send(Hint::Work(index));
         }
-        // Later than the next visit would tell is soon enough to learn then.
-        let wait = answer.next.map(|next| next.since(answer.now));
-        if let Some(wait) = wait.filter(|wait| *wait <= visit.visits.pause(&rhythm)) {
-            _ = node.hints.send(Hint::Due(index, wait));
+        if let Some(next) = answer.next {
+            _ = node.hints.send(Hint::Due(index, next.since(answer.now)));
         }
     }
-    Ok(())
+    Ok(true)
 }
