@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use windlass_shared::model::{Trace, TraceParent, TypeName};
+use windlass_shared::model::TypeName;
 use windlass_telemetry::otel::{At, Kind, Parent, Setup, Start, Telemetry, span};
 
 use crate::{
@@ -32,7 +32,7 @@ pub(crate) fn begin(command: &Command, context: &mut Context) -> Option<Telemetr
     let queue = of_type.unwrap_or_else(|| context.queue());
     context.span = span(|| {
         Start::new(format!("send {queue}"), Kind::Producer)
-            .within(context.trace.as_ref().and_then(place).map_or(Parent::Nothing(None), Parent::Of))
+            .within(context.trace.as_ref().and_then(At::of).map_or(Parent::Nothing(None), Parent::Of))
             .with("messaging.system", "windlass")
             .with("messaging.operation.name", "send")
             .with("messaging.operation.type", "send")
@@ -40,16 +40,10 @@ pub(crate) fn begin(command: &Command, context: &mut Context) -> Option<Telemetr
             .with_text("windlass.task.type", args.task_type.as_deref().unwrap_or_default())
             .with_text("windlass.task.batch", args.batch.as_deref().unwrap_or_default())
     });
-    if let Some(At { trace, span, flags, state }) = context.span.at() {
-        context.trace = Some(Trace { parent: TraceParent { trace, span, flags }.to_string(), state });
+    if let Some(at) = context.span.at() {
+        context.trace = Some(at.into());
     }
     Some(telemetry)
-}
-
-/// Where in a trace that is.
-pub(crate) fn place(trace: &Trace) -> Option<At> {
-    let TraceParent { trace: id, span, flags } = trace.parent()?;
-    Some(At { trace: id, span, flags, state: trace.state.clone() })
 }
 
 /// Ends the span, and sends what is left. A collector that is away is no failure.

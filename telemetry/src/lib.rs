@@ -6,7 +6,7 @@
 //! * [`render`]: the page, in the form that a scraper asks for.
 //! * [`otel`]: traces and logs, where a collector is named.
 //!
-//! It depends on no other crate of ours. Recording costs two looks into small maps and an atomic addition, and never
+//! Recording costs two looks into small maps and an atomic addition, and never
 //! more than a bounded number of series: see [`family`].
 
 pub mod common;

@@ -3,19 +3,12 @@
 
 use windlass_llm::Usage;
 use windlass_shared::{
-    model::{Micros, TaskRecord, Trace, TraceParent},
+    model::{Micros, TaskRecord, Trace},
     store::Settle,
 };
 use windlass_telemetry::otel::{At, Kind, Parent, Span, Start, attempt_span, is_on, span, trace_of};
 
 use crate::node::Node;
-
-/// Where in a trace a task was submitted.
-fn submitted(task: &TaskRecord) -> Option<At> {
-    let trace = task.options.trace.as_ref()?;
-    let TraceParent { trace: id, span, flags } = trace.parent()?;
-    Some(At { trace: id, span, flags, state: trace.state.clone() })
-}
 
 /// Of a queue's work: what all its spans tell.
 fn of_queue(what: &'static str, kind: Kind, queue: &str, id: &str) -> Start {
@@ -33,7 +26,7 @@ pub(crate) fn attempt(node: &Node, task: &TaskRecord) -> Span {
         return Span::none();
     }
     let (queue, id) = (task.reference.queue.as_str(), task.reference.id.as_str());
-    let from = submitted(task);
+    let from = task.options.trace.as_ref().and_then(At::of);
     let trace = from.as_ref().map_or_else(|| trace_of(queue, id, task.created_at.0), |at| at.trace);
     let flags = from.as_ref().map_or(1, |at| at.flags);
     let parent = from.map_or(Parent::Nothing(Some(trace)), Parent::Of);
@@ -72,13 +65,7 @@ fn waited(task: &TaskRecord, queue: &str, id: &str, parent: Parent) {
 
 /// The trace that an attempt is a part of, for its executor: its own span, or what was submitted where tracing is off.
 pub(crate) fn trace(span: &Span, task: &TaskRecord) -> Option<Trace> {
-    span.at().map_or_else(|| task.options.trace.clone(), |at| Some(as_trace(at)))
-}
-
-/// As it is passed on to other processes.
-pub(crate) fn as_trace(at: At) -> Trace {
-    let parent = TraceParent { trace: at.trace, span: at.span, flags: at.flags };
-    Trace { parent: parent.to_string(), state: at.state }
+    span.at().map_or_else(|| task.options.trace.clone(), |at| Some(at.into()))
 }
 
 /// From the end of an attempt to Redis's answer to its result.

@@ -168,6 +168,8 @@ fn cors(origins: &[String]) -> CorsLayer {
         header::CONTENT_TYPE,
         HeaderName::from_static("idempotency-key"),
         HeaderName::from_static("last-event-id"),
+        HeaderName::from_static("traceparent"),
+        HeaderName::from_static("tracestate"),
     ];
     CorsLayer::new()
         .allow_origin(origins)

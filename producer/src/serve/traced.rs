@@ -7,10 +7,8 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use windlass_shared::model::{Trace, TraceParent};
+use windlass_shared::model::Trace;
 use windlass_telemetry::otel::{At, Kind, Parent, Span, Start, is_on, span};
-
-use crate::traced::place;
 
 /// The trace that a request belongs to.
 pub(super) fn trace_of(headers: &HeaderMap) -> Option<Trace> {
@@ -26,7 +24,7 @@ pub(super) async fn within_span(mut request: axum::extract::Request, next: Next)
     };
     let method = request.method().to_string();
     let span = span(|| {
-        let parent = trace_of(request.headers()).as_ref().and_then(place);
+        let parent = trace_of(request.headers()).as_ref().and_then(At::of);
         Start::new(format!("{method} {route}"), Kind::Server)
             .within(parent.map_or(Parent::Nothing(None), Parent::Of))
             .with("http.request.method", method.clone())
@@ -40,12 +38,10 @@ pub(super) async fn within_span(mut request: axum::extract::Request, next: Next)
 
 /// What is passed on is a part of the span.
 fn tell(span: &Span, headers: &mut HeaderMap) {
-    let Some(At { trace, span, flags, state }) = span.at() else { return };
-    let parent = TraceParent { trace, span, flags }.to_string();
-    for (name, value) in [("traceparent", parent), ("tracestate", state)] {
-        match HeaderValue::from_str(&value) {
-            Ok(value) if !value.is_empty() => _ = headers.insert(name, value),
-            _ => _ = headers.remove(name),
+    let Some(trace) = span.at().map(Trace::from) else { return };
+    for (name, value) in trace.headers() {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
         }
     }
 }

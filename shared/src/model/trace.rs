@@ -82,20 +82,15 @@ impl Trace {
         Some(Self { parent, state })
     }
 
-    /// As headers and as variables: the name in small letters, and the value.
-    fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    /// The headers that tell of it.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let fields = [("traceparent", self.parent.as_str()), ("tracestate", self.state.as_str())];
         fields.into_iter().filter(|(_, value)| !value.is_empty())
     }
 
-    /// The headers that tell of it.
-    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.fields()
-    }
-
     /// The variables that many tools read.
     pub fn variables(&self) -> impl Iterator<Item = (String, &str)> {
-        self.fields().map(|(name, value)| (name.to_uppercase(), value))
+        self.headers().map(|(name, value)| (name.to_uppercase(), value))
     }
 
     /// Where in the trace it was submitted.

@@ -15,6 +15,8 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::SdkTracer;
 
+use windlass_shared::model::{Trace, TraceParent};
+
 use super::ids::Ids;
 
 pub(super) static TRACER: OnceLock<SdkTracer> = OnceLock::new();
@@ -38,10 +40,23 @@ pub struct At {
 }
 
 impl At {
+    /// Where a task or a request says that it is.
+    pub fn of(trace: &Trace) -> Option<Self> {
+        let TraceParent { trace: id, span, flags } = trace.parent()?;
+        Some(Self { trace: id, span, flags, state: trace.state.clone() })
+    }
+
     fn as_context(&self) -> SpanContext {
         let state = self.state.parse::<TraceState>().unwrap_or_default();
         let (trace, span) = (TraceId::from(self.trace), SpanId::from(self.span));
         SpanContext::new(trace, span, TraceFlags::new(self.flags), true, state)
+    }
+}
+
+impl From<At> for Trace {
+    /// As it is passed on to other processes.
+    fn from(At { trace, span, flags, state }: At) -> Self {
+        Self { parent: TraceParent { trace, span, flags }.to_string(), state }
     }
 }
 

@@ -94,7 +94,7 @@ impl Executor for HttpExecutor {
         let target = Target::read(payload.method.as_deref(), &payload.url, &payload.headers)?;
         self.hosts.check(&target.url).map_err(|refused| Failure::bad_request(target.failed(&refused)))?;
         let span = spans::request(target.method.as_str(), &target.url);
-        let trace = span.at().map(spans::as_trace).or_else(|| job.trace.clone());
+        let trace = span.at().map(Trace::from).or_else(|| job.trace.clone());
         let call = span.around(self.call(&target, &payload, trace.as_ref(), &span));
         let called = match &self.guard {
             Some(guard) => guard.around(&target.url, &job.carry, call).await,
