@@ -2,7 +2,7 @@
 -- KEYS   the node's key, the index (a sorted set: node, last beat), its inbox (a list),
 --        the records of nodes seen lately (a hash)
 -- ARGV   node, its record as JSON, TTL of the key ms, 'changed' if something other than its running tasks changed
--- reply  { now us, nodes that beat within the last minute, command ... }
+-- reply  { now us, nodes that beat within the last two minutes, command ... }
 -- cost   5 commands
 
 -- It comes first since it takes no memory, which lets the script pass at maxmemory.
@@ -21,7 +21,7 @@ if ARGV[4] == 'changed' then
     redis.call('HDEL', KEYS[4], unpack(old))
   end
 end
-local live = redis.call('ZCOUNT', KEYS[2], now - 60 * 1000000, '+inf')
+local live = redis.call('ZCOUNT', KEYS[2], now - 120 * 1000000, '+inf')
 local reply = { string.format('%.0f', now), string.format('%d', live) }
 for _, command in ipairs(commands) do reply[#reply + 1] = command end
 return reply

@@ -56,7 +56,7 @@ impl FromStr for NodeCommand {
 pub struct Beaten {
     /// Redis's clock.
     pub now: Micros,
-    /// Nodes that beat within the last minute.
+    /// Nodes that beat within the last two minutes.
     pub nodes: u32,
     /// Commands that waited.
     pub commands: Vec<String>,
