@@ -99,7 +99,13 @@ class Autoscaler:
         return max(self.spec["minReplicaCount"], min(self.spec["maxReplicaCount"], max(1, wanted) if backlog > 0 else 0))
 
 
-def expect(what, found, wanted):
+# Longer than serve keeps its figures: what is asked after it is of now.
+KEPT = 1.5
+
+
+def expect(what, look, wanted):
+    time.sleep(KEPT)
+    found = look()
     if found != wanted:
         sys.exit(f"scaling: FAILED: {what}: {found}, not {wanted}")
     print(f"scaling: {what}: {found}")
@@ -111,26 +117,49 @@ def sleeps(count, milliseconds):
 
 def check(fleet):
     pool = Autoscaler(fleet, "default", "other=3")
-    expect("pods for queues that nobody has used", pool.pods(), 0)
+    expect("pods for queues that nobody has used", pool.pods, 0)
     fleet.run("submit", "--file", "-", "--queue", "default", given=sleeps(10_000, 1))
-    expect("pods for a backlog of 10,000, as docs/kubernetes.md says", pool.pods(), 1563)
+    expect("pods for a backlog of 10,000, as docs/kubernetes.md says", pool.pods, 1563)
     fleet.run("pause", "default")
     wait_for("a paused queue without a backlog", lambda: pool.backlog() == 0)
-    expect("pods for a paused queue of which nothing runs", pool.pods(), 0)
+    expect("pods for a paused queue of which nothing runs", pool.pods, 0)
 
     later = Autoscaler(fleet, "later")
     fleet.run("submit", "--type", "noop", "--payload", "{}", "--queue", "later", "--delay", "1h")
-    expect("pods for a task in an hour", later.pods(), 0)
+    expect("pods for a task in an hour", later.pods, 0)
     fleet.run("submit", "--type", "noop", "--payload", "{}", "--queue", "later", "--delay", "20s")
     wait_for("a task that falls due soon in the backlog", lambda: later.backlog() == 1)
-    expect("pods for a task that falls due in 20 s, before it does", later.pods(), 1)
+    expect("pods for a task that falls due in 20 s, before it does", later.pods, 1)
 
     busy = Autoscaler(fleet, "busy")
     fleet.run("submit", "--file", "-", "--queue", "busy", given=sleeps(3, 600_000))
     fleet.worker("busy")
     wait_for("three running tasks", lambda: json.loads(fleet.run("queues", "busy", "--output", "json").stdout)["running"] == 3)
-    time.sleep(1.5)  # Longer than serve keeps its figures.
-    expect("pods for an empty queue whose tasks run", busy.pods(), 1)
+    expect("pods for an empty queue whose tasks run", busy.pods, 1)
+    scale_down(fleet, busy)
+
+
+def scale_down(fleet, pool):
+    """Three pods, of which one runs everything, become as many as the figure says. Kubernetes deletes those of the least deletion
+    cost first, which workers set to the tasks that they run (worker/src/loops/pod_cost.rs)."""
+    first = len(fleet.started)
+    fleet.worker("busy")
+    fleet.worker("busy")
+
+    def nodes():
+        return json.loads(fleet.run("nodes", "--output", "json").stdout)
+
+    wait_for("three nodes", lambda: [node["state"] for node in nodes()].count("active") == 3)
+    running = {node["pid"]: node["running_count"] for node in nodes()}
+    expect("pods while one of three is busy", pool.pods, 1)
+    chosen = sorted(running, key=running.get)[: len(running) - pool.pods()]
+    expect("tasks on the pods that are chosen to die", lambda: sum(running[pid] for pid in chosen), 0)
+    for process in fleet.started[first:]:
+        if process.pid in chosen:
+            process.terminate()
+            expect("exit code of an idle pod that was told to end", lambda: process.wait(timeout=30), 0)
+    expect("tasks that run on", lambda: json.loads(fleet.run("queues", "busy", "--output", "json").stdout)["running"], 3)
+    expect("interrupted tasks", lambda: sum(task["interruptions"] for task in json.loads(fleet.run("tasks", "--queue", "busy", "--output", "json").stdout)), 0)
 
 
 def main(programs):
