@@ -15,7 +15,7 @@ use super::{
 };
 use crate::model::time::micros;
 
-pub use look::{BreakerState, BudgetUse, LiveRecord, UsageRecord};
+pub use look::{BatchCost, BreakerState, BudgetUse, LiveRecord, UsageRecord};
 pub use semantic::SemanticEntry;
 
 /// The gateway's part of Redis. Cheap to clone.
@@ -265,6 +265,8 @@ pub struct Answered<'a> {
     pub breaker: BreakerRule,
     /// Model, category, half-life in microseconds, latency in microseconds, output tokens.
     pub live: (&'a str, &'a str, u64, u64, u64),
+    /// The batch that the task belongs to; empty: none.
+    pub batch: &'a str,
     /// Model, type and tenant. Without a model nothing is counted.
     pub usage: (&'a str, &'a str, &'a str),
     /// Added to the day's figures of the three.

@@ -49,8 +49,8 @@ pub use connect::{Connect, SentinelLogin, Tls};
 pub use error::{Result, StoreError};
 pub use extend::{Extend, Extended, Held};
 pub use gate::{
-    Admission, Answered, Ask, AskModel, BreakerRule, BreakerState, BudgetRule, BudgetUse, CallVerdict, Gate,
-    Judged, LiveRecord, OnLimit, SemanticEntry, Skipped, Taught, UsageRecord,
+    Admission, Answered, Ask, AskModel, BatchCost, BreakerRule, BreakerState, BudgetRule, BudgetUse,
+    CallVerdict, Gate, Judged, LiveRecord, OnLimit, SemanticEntry, Skipped, Taught, UsageRecord,
 };
 pub use keys::{Keys, QueueKeys};
 pub use node::{Beaten, NodeCommand};

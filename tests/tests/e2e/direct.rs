@@ -87,6 +87,7 @@ pub(crate) async fn call(store: &Store, call: &Call<'_>) -> bool {
         ttl: 0,
         breaker: BreakerRule::default(),
         live: (call.model, "unit_test", 3_600_000_000, 250_000, 10),
+        batch: "",
         usage: (call.model, "llm", call.tenant),
         counts,
     };

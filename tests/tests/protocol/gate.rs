@@ -110,6 +110,7 @@ fn answered<'a>(call: &'a str, model: &'a str, verdict: CallVerdict) -> Answered
         ttl: 60_000,
         breaker: BreakerRule::default(),
         live: ("", "", 3_600_000_000, 1000, 5),
+        batch: "",
         usage: ("", "", ""),
         counts: BTreeMap::new(),
     }

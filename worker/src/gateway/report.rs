@@ -239,6 +239,7 @@ impl Report {
                 micros(outcome.latency).unsigned_abs(),
                 outcome.output,
             ),
+            batch: &self.who.batch,
             usage: (&model.id, &self.who.task_type, &self.who.tenant),
             counts: outcome.counts,
         };
@@ -369,6 +370,7 @@ impl Drop for Unsure {
                 ttl: 0,
                 breaker: rule,
                 live: ("", "", 0, 0, 0),
+                batch: "",
                 usage: ("", "", ""),
                 counts: BTreeMap::new(),
             };

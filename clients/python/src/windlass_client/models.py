@@ -206,6 +206,10 @@ class Batch(Record):
     expired: int = 0
     finished: int = 0
     over: bool = False
+    cost_usd: float = 0.0
+    """What calls to models cost so far."""
+    calls: int = 0
+    """How many there were."""
     listed_at: datetime | None = part(None, convert=moment)
     """When a queue joined it last."""
 

@@ -7,10 +7,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use windlass_shared::{
     model::{BatchName, Micros, QueueName},
-    store::{Store, inspect::BatchCounts},
+    store::{BatchCost, Store, inspect::BatchCounts},
 };
 
 use crate::{
+    money::Usd,
     serve::{
         app::App,
         cursor::{self, Page},
@@ -36,6 +37,9 @@ pub(crate) struct Batch {
     pub(crate) finished: u64,
     /// All of its tasks are.
     pub(crate) over: bool,
+    /// What calls to models cost so far, and how many there were.
+    pub(crate) cost_usd: Usd,
+    pub(crate) calls: u64,
     /// When a queue joined it last; null where that is not known any more.
     #[schema(required)]
     pub(crate) listed_at: Option<Micros>,
@@ -77,7 +81,8 @@ pub(crate) async fn view(
     let queues = store.batch_queues(&batch).await?;
     let finished = counts.finished();
     let over = finished >= counts.total;
-    Ok(Some(Batch { batch, queues, counts, finished, over, listed_at }))
+    let BatchCost { cost, calls } = store.gate().batch_cost(&batch).await?;
+    Ok(Some(Batch { batch, queues, counts, finished, over, cost_usd: Usd(cost), calls, listed_at }))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{BudgetRule, Gate, OnLimit};
 use crate::{
-    model::{Micros, time::micros},
+    model::{BatchName, Micros, time::micros},
     store::{Result, StoreError},
 };
 
@@ -77,6 +77,15 @@ pub struct BudgetUse {
     pub calls: i64,
 }
 
+/// What the calls of a batch's tasks add up to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BatchCost {
+    /// Nano-dollars.
+    pub cost: i64,
+    /// Calls to models.
+    pub calls: u64,
+}
+
 fn numbers(packed: &str) -> Vec<f64> {
     packed.split_whitespace().map(|word| word.parse().unwrap_or(0.0)).collect()
 }
@@ -119,6 +128,15 @@ impl Gate {
     /// Figures of a day (days since 1970).
     pub async fn usage(&self, day: i64) -> Result<Vec<UsageRecord>> {
         Ok(self.hash(&format!("usage:{day}")).await?.into_iter().filter_map(read_usage).collect())
+    }
+
+    /// What the calls of a batch cost so far; nothing is known of batches that ended many days ago.
+    pub async fn batch_cost(&self, batch: &BatchName) -> Result<BatchCost> {
+        let key = self.store.keys.gate_key("batches");
+        let packed: Option<String> =
+            self.store.command(redis::cmd("HGET").arg(key).arg(batch.as_str())).await?;
+        let figures = numbers(&packed.unwrap_or_default());
+        Ok(BatchCost { cost: at(&figures, 1) as i64, calls: at(&figures, 2) as u64 })
     }
 
     /// Budgets that are set in Redis.

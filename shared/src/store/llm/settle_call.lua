@@ -9,6 +9,7 @@
 --        flight hash or ''; cache key or ''; ttl ms
 --        breaker [threshold, recovery us, probes]
 --        live   [model id or '', category, half-life us, latency us, output tokens]
+--        batch  whose figures the call is added to, or ''
 --        usage  [model, type, tenant]; counts {name: number} added to the day's figures of the three
 -- reply  'ok' | 'late' (the reservation had lapsed, and stays spent)
 -- cost   about 20 commands, and 4 a budget
@@ -125,4 +126,17 @@ if told_call.verdict ~= 'neither' then
   end
 end
 count_usage(told_call.usage, told_call.counts)
+-- What the calls of a batch add up to: when it was told last, cost, calls. Forgotten after some days, if there are many.
+local function count_batch(batch, cost)
+  local key = prefix .. 'batches'
+  local known = redis.pcall('HGET', key, batch)
+  if type(known) == 'table' then return end -- it is no hash
+  if not known then tidy(key, 10000, function(old) return (old[1] or 0) < now - 7 * DAY end) end
+  local sums = read(known)
+  redis.pcall('HSET', key, batch, pack(now, (sums[2] or 0) + cost, (sums[3] or 0) + 1))
+end
+if told_call.batch ~= '' then
+  local reserved = record and record.cost or 0
+  count_batch(told_call.batch, told_call.cost >= 0 and math.min(MOST, told_call.cost) or reserved)
+end
 return record and 'ok' or 'late'

@@ -39,6 +39,7 @@ async fn settle(gate: &Gate, call: &str) {
         cache: call,
         cool: vec![("p/k/m", 1, "server")],
         live: ("m", "c", 1_000_000, 1, 1),
+        batch: "b",
         usage: ("m", "", "acme"),
         counts: [("calls", 1), ("cost_nano", 1)].into(),
         ..done(call)

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use windlass_shared::store::{Answered, CallVerdict, Gate, Judged, LiveRecord};
+use windlass_shared::{
+    model::BatchName,
+    store::{Answered, CallVerdict, Gate, Judged, LiveRecord},
+};
 
 use super::{answered, gate, new_call};
 
@@ -117,6 +120,24 @@ async fn the_figures_of_a_day_add_up() {
     assert_eq!(of_both.figures, expected.map(|(figure, number)| (figure.to_owned(), number)).into());
     let ttl: i64 = t.redis(&["TTL", &t.gate_key(&format!("usage:{day}"))]).await;
     assert!(ttl > 39 * 86_400, "{ttl}");
+    t.done().await;
+}
+
+#[tokio::test]
+async fn what_a_batch_cost_is_known_without_a_budget() {
+    let (t, gate) = gate().await;
+    for (batch, cost) in [("nightly", 1_000), ("nightly", 2_500), ("other", 7), ("", 9)] {
+        let call = new_call();
+        let told = answered(&call, "p/m", CallVerdict::Success);
+        gate.settle(&Answered { batch, cost, ..told }, "").await.unwrap();
+    }
+    let of = async |name: &str| {
+        let known = gate.batch_cost(&BatchName::new(name).unwrap()).await.unwrap();
+        (known.cost, known.calls)
+    };
+    assert_eq!((of("nightly").await, of("other").await, of("none").await), ((3_500, 2), (7, 1), (0, 0)));
+    let kept: Vec<String> = t.redis(&["HKEYS", &t.gate_key("batches")]).await;
+    assert_eq!(kept.len(), 2, "calls of no batch are of none: {kept:?}");
     t.done().await;
 }
 

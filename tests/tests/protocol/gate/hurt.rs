@@ -30,6 +30,7 @@ async fn settles(gate: &Gate, call: &str) -> Result<bool, StoreError> {
         cache: call,
         cool: vec![("p/k/other", 1_000_000, "server")],
         live: ("p/m", "unit_test", 1_000_000, 1, 1),
+        batch: "b",
         usage: ("p/m", "", ""),
         counts: BTreeMap::from([("calls", 1)]),
         ..done(call)
