@@ -10,8 +10,10 @@ local commands = redis.pcall('LPOP', KEYS[3], 100)
 if not commands or commands.err then commands = {} end -- an inbox that is no list stops no heartbeat
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
+-- Redis makes text of a number far more slowly than this.
+local now_text = string.format('%d', now)
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('ZADD', KEYS[2], now_text, ARGV[1])
 if ARGV[4] == 'changed' then
   redis.call('HSET', KEYS[4], ARGV[1], ARGV[2])
   -- A node that vanished shows as lost for a day; a few older ones go whenever another comes.
@@ -21,7 +23,7 @@ if ARGV[4] == 'changed' then
     redis.call('HDEL', KEYS[4], unpack(old))
   end
 end
-local live = redis.call('ZCOUNT', KEYS[2], now - 120 * 1000000, '+inf')
-local reply = { string.format('%.0f', now), string.format('%d', live) }
+local live = redis.call('ZCOUNT', KEYS[2], string.format('%d', now - 120 * 1000000), '+inf')
+local reply = { now_text, string.format('%d', live) }
 for _, command in ipairs(commands) do reply[#reply + 1] = command end
 return reply
