@@ -21,7 +21,7 @@ demo: redis model pytest ## Run a real batch on three workers, kill one on the w
 	$(CARGO) build --release --quiet --package windlass --package windlass-worker --package windlass-demo
 	$(CARGO) run --release --quiet --package windlass-demo
 
-test: servers ## Run all tests, the end-to-end ones on two kinds of server
+test: servers ## Run all tests, those that depend on the server on two kinds of it
 	$(CARGO) build --workspace --all-targets
 	./tests/run.sh
 

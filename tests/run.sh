@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs all tests; those that speak to Redis run once on each kind of server that is here.
+# Runs all tests; those that depend on the server run once on each kind of it that is here.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -7,9 +7,7 @@ if command -v cargo-nextest >/dev/null 2>&1; then
     # Without those beside the previous version, which takes long to build: `make test-previous`.
     all() { cargo nextest run --no-fail-fast --workspace -E 'not test(/^previous::/)'; }
     # Of the workspace, since a package alone is built with other features, anew.
-    through_redis() {
-        cargo nextest run --no-fail-fast --workspace -E 'package(windlass-tests) & not test(/^previous::/)'
-    }
+    through_redis() { cargo nextest run --no-fail-fast --workspace --profile server; }
 else
     all() { cargo test --no-fail-fast --workspace -- --skip previous::; }
     through_redis() { cargo test --no-fail-fast --package windlass-tests -- --skip previous::; }
@@ -25,7 +23,7 @@ export WINDLASS_TEST_MODEL WINDLASS_TEST_PYTHON
 echo "== all tests, on $("$first" --version | cut -d' ' -f1-3)"
 WINDLASS_TEST_SERVER=$first all
 if [ -n "$valkey" ] && [ "$valkey" != "$first" ]; then
-    echo "== protocol and end-to-end tests, on $("$valkey" --version | cut -d' ' -f1-3)"
+    echo "== what depends on the server, on $("$valkey" --version | cut -d' ' -f1-3)"
     WINDLASS_TEST_SERVER=$valkey through_redis
 fi
 

@@ -56,10 +56,9 @@ test)
     failed=""
     for server in "$dir"/*/server; do
         [ -x "$server" ] || { echo "no server is in $dir: run \`make servers-all\`" >&2; exit 2; }
-        echo "== protocol and some end-to-end tests, on $("$server" --version | cut -d' ' -f1-3)"
+        echo "== what depends on the server, on $("$server" --version | cut -d' ' -f1-3)"
         # Of the workspace, since a package alone is built with other features, anew.
-        WINDLASS_TEST_SERVER=$server cargo nextest run --no-fail-fast --workspace -E \
-            'package(windlass-tests) & (binary(protocol) | test(/^(acl|bad_redis|bulk|cluster|disaster|doctor|durability|kill|moves|outage|sentinel)::/))' ||
+        WINDLASS_TEST_SERVER=$server cargo nextest run --no-fail-fast --workspace --profile server ||
             failed="$failed $(basename "$(dirname "$server")")"
     done
     [ -z "$failed" ] || { echo "failed on:$failed" >&2; exit 1; }

@@ -164,8 +164,8 @@ fn a_host_that_fails_is_left_alone_by_the_whole_fleet() {
 fn a_model_or_a_host_that_lets_attempts_run_out_of_time_is_left_alone() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let host = silent.local_addr().expect("an address");
-    let config = "[breaker]\nthreshold = 2\n[types.slow]\nexecutor = \"llm\"\ntimeout = \"1s\"\nmax_attempts = 2\n\
-                  retry.base = \"10ms\"\nllm.model = \"local/slow\"\n[types.hangs]\nexecutor = \"http\"\ntimeout = \"1s\"\n\
+    let config = "[breaker]\nthreshold = 2\n[types.slow]\nexecutor = \"llm\"\ntimeout = \"3s\"\nmax_attempts = 2\n\
+                  retry.base = \"10ms\"\nllm.model = \"local/slow\"\n[types.hangs]\nexecutor = \"http\"\ntimeout = \"3s\"\n\
                   max_attempts = 2\nretry.base = \"10ms\"\n";
     let scenario = "[[rule]]\nwhen = { model = \"slow\" }\nanswer = { text = \"late\", latency = \"30s\" }\n";
     let scene = super::scene(scenario, config, 1);
