@@ -14,7 +14,6 @@ mod server;
 mod session;
 mod slow;
 mod table;
-mod usage;
 
 use std::{
     fs,

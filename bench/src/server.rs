@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use redis::{Connection, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind};
 use windlass_tests::{cluster, redis::RedisServer};
 
-use crate::usage;
+use windlass_bench::usage;
 
 /// A server of its own on the loopback, or the primaries of a cluster. It ends with the measurement.
 pub(crate) struct Server {

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use windlass_bench::record::{self, wall};
+use windlass_bench::{
+    record::{self, wall},
+    usage,
+};
 
 use super::Scene;
 use crate::{
     bed::{Bed, leave},
     peer::Purpose,
-    usage,
 };
 
 pub(super) fn by_one(scene: &Scene) -> Result<Vec<Value>> {

@@ -14,7 +14,9 @@ use windlass_shared::model::QueueName;
 use windlass_tests::fleet::keys;
 
 use super::Scene;
-use crate::{bed::Bed, peer::Purpose, usage};
+use windlass_bench::usage;
+
+use crate::{bed::Bed, peer::Purpose};
 
 const WORKERS: usize = 10;
 const CONCURRENCY: u64 = 10;

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
-use windlass_bench::node;
+use windlass_bench::{node, usage};
 use windlass_shared::{
     model::{QueueName, RunningTask, State, TaskId, id::new_id},
     store::Store,
 };
 
 use super::{Scene, drain::drain, growth::variant, quantile};
-use crate::{bed::Bed, runtime, usage};
+use crate::{bed::Bed, runtime};
 
 const QUEUED: u64 = 1_000_000;
 const FINISHED: u64 = 20_000;

@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use windlass_bench::record::{USUAL_BYTES, Work, wall};
+use windlass_bench::{
+    record::{USUAL_BYTES, Work, wall},
+    usage,
+};
 use windlass_shared::{
     model::{Micros, QueueName, State},
     store::Store,
@@ -19,7 +22,7 @@ use windlass_tests::process::Process;
 use super::{Scene, quantile};
 use crate::{
     bed::{Bed, PATIENCE, leave, wait},
-    runtime, usage,
+    runtime,
 };
 
 /// A type that every worker knows.

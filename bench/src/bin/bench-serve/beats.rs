@@ -6,7 +6,7 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use windlass_bench::node::record;
+use windlass_bench::{node::record, usage};
 use windlass_shared::{
     model::{Namespace, NodeRecord, QueueName},
     store::{Connect, Extend, Rhythm, Store, Visits},
@@ -32,9 +32,9 @@ pub(crate) async fn run(nodes: usize) -> Result<Value> {
     }
     // Everybody is registered and knows the others, and those who are not needed in the queue found out.
     tokio::time::sleep(SETTLED).await;
-    let before = cpu(redis.pid())?;
+    let before = usage::cpu(redis.pid())?;
     tokio::time::sleep(Duration::from_secs(SECONDS.into())).await;
-    let used = cpu(redis.pid())? - before;
+    let used = usage::cpu(redis.pid())? - before;
     let store = Connect::to(redis.url(), Namespace::new("wl")?).open().await?;
     let alive = store.nodes().await?.0.iter().filter(|node| node.alive).count();
     beating.abort_all();
@@ -69,12 +69,4 @@ async fn live(store: &Store, record: &NodeRecord) -> Result<()> {
             visit_at = now + visits.pause(&rhythm);
         }
     }
-}
-
-/// Seconds of CPU of a process, as Linux tells them.
-fn cpu(pid: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|text| text.parse::<u64>().ok()).sum();
-    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }

@@ -1,10 +1,11 @@
 //! What `windlass serve` takes: single calls at a steady rate with a million tasks stored, bulk submission beside that of the
-//! command line, and what the heartbeats of ten thousand nodes cost Redis.
+//! command line, what the heartbeats of ten thousand nodes cost Redis, and what it takes to look at them.
 //!
 //! `make bench-serve` runs it on release builds. Nothing is asserted: figures go to stdout, one JSON line each.
 
 mod beats;
 mod client;
+mod views;
 
 use std::{
     io::Write,
@@ -37,8 +38,8 @@ struct Args {
     /// Nodes that beat
     #[arg(long, default_value_t = 10_000)]
     nodes: usize,
-    /// Which: calls, bulk, beats
-    #[arg(long, value_delimiter = ',', default_value = "calls,bulk,beats")]
+    /// Which: calls, bulk, beats, views
+    #[arg(long, value_delimiter = ',', default_value = "calls,bulk,beats,views")]
     phase: Vec<String>,
 }
 
@@ -50,7 +51,8 @@ fn main() -> Result<()> {
             "calls" => runtime.block_on(calls(&args))?,
             "bulk" => runtime.block_on(bulk(&args))?,
             "beats" => runtime.block_on(beats::run(args.nodes))?,
-            other => bail!("--phase: {other:?} is none of calls, bulk and beats"),
+            "views" => runtime.block_on(views::run(args.nodes))?,
+            other => bail!("--phase: {other:?} is none of calls, bulk, beats and views"),
         };
         println!("{figures}");
     }
