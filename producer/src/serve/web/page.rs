@@ -3,12 +3,12 @@
 use std::sync::LazyLock;
 
 use axum::{
-    extract::Request,
-    http::{StatusCode, header},
+    extract::{FromRequestParts, Request},
+    http::{StatusCode, header, request::Parts},
     response::{Html, IntoResponse, Response},
 };
 use minijinja::{Environment, UndefinedBehavior, value::Serde};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -17,7 +17,10 @@ use super::{
     guard,
     session::{Visitor, me},
 };
-use crate::serve::problem::{Answer, Kind, Problem};
+use crate::serve::{
+    extract,
+    problem::{Answer, Kind, Problem},
+};
 
 macro_rules! templates {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("templates/", $name)))),*] };
@@ -88,6 +91,17 @@ impl IntoResponse for Fault {
         let mut response = self.0.status().into_response();
         response.extensions_mut().insert(self.0);
         response
+    }
+}
+
+/// The parts of a page's path.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Shown<Self> {
+        Ok(Self(extract::Path::from_request_parts(parts, state).await?.0))
     }
 }
 

@@ -395,7 +395,8 @@ fn whatever_stands_in_redis_is_text_to_the_page() {
     assert!(browser.get("/nodes/n-evil").text.contains("&lt;script&gt;alert(1)"));
     let flash = browser.get("/?did=Call+this+number&mark=00").expect(200).text;
     assert!(!flash.contains("Call this number"), "others cannot make the page say something");
-    browser.get("/nodes/%3Cscript%3E").expect(400);
+    let fault = browser.get("/nodes/%3Cscript%3E").expect(400).text;
+    assert!(fault.contains("<nav") && fault.contains("Overview") && !fault.contains("<script>"), "{fault}");
 }
 
 #[test]

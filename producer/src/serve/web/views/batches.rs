@@ -1,9 +1,6 @@
 //! Batches: how far they are, what they cost, their results.
 
-use axum::{
-    Extension,
-    extract::{Path, State},
-};
+use axum::{Extension, extract::State};
 use serde_json::{Value, json};
 use windlass_shared::model::BatchName;
 
@@ -18,7 +15,7 @@ use crate::{
         problem::{Answer, Problem},
         web::{
             form::segment,
-            page::{Ask, Shown, value},
+            page::{Ask, Path, Shown, value},
             session::{Sent, Who},
         },
     },

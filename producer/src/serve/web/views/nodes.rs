@@ -1,10 +1,6 @@
 //! Nodes: a page of them at a time, however many there are.
 
-use axum::{
-    Extension,
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{Extension, extract::State, response::Response};
 use serde_json::{Value, json};
 use windlass_shared::{
     model::NodeId,
@@ -17,7 +13,7 @@ use crate::serve::{
     problem::Problem,
     web::{
         form::{Form, segment},
-        page::{Ask, Shown, value},
+        page::{Ask, Path, Shown, value},
         session::{Sent, Visitor, Who},
     },
 };

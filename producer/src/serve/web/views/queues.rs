@@ -1,9 +1,6 @@
 //! Queues: what they hold; pausing and purging.
 
-use axum::{
-    Extension,
-    extract::{Path, State},
-};
+use axum::{Extension, extract::State};
 use serde_json::{Value, json};
 use windlass_shared::{
     model::{QueueName, State as TaskState},
@@ -17,7 +14,7 @@ use crate::serve::{
     problem::Problem,
     web::{
         form::segment,
-        page::{Ask, Shown, value},
+        page::{Ask, Path, Shown, value},
         session::{Sent, Who},
     },
 };

@@ -1,9 +1,6 @@
 //! Reviews: people decide on drafts that no validator passed.
 
-use axum::{
-    Extension,
-    extract::{Path, State},
-};
+use axum::{Extension, extract::State};
 use serde_json::{json, value::RawValue};
 use windlass_shared::model::{QueueName, TaskId, TaskRef};
 
@@ -19,7 +16,7 @@ use crate::{
         problem::Problem,
         web::{
             filters::indent,
-            page::{Ask, Shown, value},
+            page::{Ask, Path, Shown, value},
             session::{Sent, Who},
         },
     },

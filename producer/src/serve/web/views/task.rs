@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     Extension,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -26,7 +26,7 @@ use crate::{
         web::{
             filters::indent,
             form::task_path,
-            page::{Ask, Shown, value},
+            page::{Ask, Path, Shown, value},
             session::{Sent, Who},
         },
     },
