@@ -118,6 +118,18 @@ def test_secrets_are_files_and_never_stand_in_an_object():
     assert "WINDLASS_LLM_API_KEY_FILE" not in {one["name"] for one in release.container("windlass-serve")["env"]}
 
 
+def test_a_url_with_a_password_is_a_file_too():
+    release = Release({**LEAST, "redis": {"existingSecret": {"name": "managed", "urlKey": "uri"}}})
+    for name in ("windlass-worker-default", "windlass-serve"):
+        env = {one["name"]: one for one in release.container(name)["env"]}
+        assert env["WINDLASS_REDIS_URL_FILE"]["value"] == "/run/secrets/windlass/redis-url"
+        assert "WINDLASS_REDIS_URL" not in env and "WINDLASS_REDIS_PASSWORD_FILE" not in env
+        assert not [one for one in env.values() if "secretKeyRef" in one.get("valueFrom", {})]
+        mount = next(one for one in release.container(name)["volumeMounts"] if one["mountPath"] == "/run/secrets/windlass")
+        volume = next(one for one in release.pod(name)["spec"]["volumes"] if one["name"] == mount["name"])
+        assert {"name": "managed", "items": [{"key": "uri", "path": "redis-url"}]} in [one.get("secret") for one in volume["projected"]["sources"]]
+
+
 def test_tokens_are_in_a_folder_that_kubernetes_renews():
     release = Release(LEAST)
     mounts = {one["mountPath"]: one for one in release.container("windlass-serve")["volumeMounts"]}

@@ -54,7 +54,11 @@ pub(crate) async fn run(context: &Context, global: &Global, args: cli::Dev) -> D
         None => None,
     };
     // A URL may hold a password, and a process's arguments are for everyone to see: children get it by variable.
-    let mut env = vec![("WINDLASS_REDIS_URL".to_owned(), redis_url.clone())];
+    // A file that holds it would be a second one; an empty variable counts as none.
+    let mut env = vec![
+        ("WINDLASS_REDIS_URL".to_owned(), redis_url.clone()),
+        ("WINDLASS_REDIS_URL_FILE".to_owned(), String::new()),
+    ];
     env.extend(scripted.as_ref().map(scripted::Scripted::environment).unwrap_or_default());
     let mut workers = Vec::new();
     for index in 1..=args.workers {

@@ -72,9 +72,14 @@ impl Kind {
         matches!(self, Self::Queues | Self::Labels | Self::Classes)
     }
 
-    /// Whether it may be given by the file that holds it, and is never shown.
+    /// Whether it is never shown.
     pub(super) fn is_secret(self) -> bool {
         matches!(self, Self::Secret | Self::KeyRing)
+    }
+
+    /// Whether it may be given by the file that holds it: secrets, and what may hold one.
+    pub(super) fn may_be_a_file(self) -> bool {
+        self.is_secret() || matches!(self, Self::RedisUrl)
     }
 
     /// Reads a text that is not empty, or says what is allowed.

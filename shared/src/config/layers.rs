@@ -65,7 +65,7 @@ impl Values {
         };
         match value {
             Ok(value) => {
-                let shown = shown(setting.kind, &text);
+                let shown = if is_file { HIDDEN.to_owned() } else { shown(setting.kind, &text) };
                 let (kind, who) = (setting.kind, setting.who);
                 self.0.insert(setting.key, Given { value, shown, origin, place, kind, who });
             }

@@ -26,7 +26,7 @@ impl Who {
 pub struct Setting {
     /// Where it stands in the file: `worker.concurrency`.
     pub key: &'static str,
-    /// Environment variables; the first one that is set wins. A secret also has the first one with `_FILE`.
+    /// Environment variables; the first one that is set wins. What may be secret also has the first one with `_FILE`.
     pub env: &'static [&'static str],
     /// What it may hold.
     pub kind: Kind,
@@ -51,13 +51,13 @@ impl Setting {
 
     /// The key, in a file, of the file that holds the secret.
     pub(super) fn file_key(&self) -> Option<String> {
-        self.kind.is_secret().then(|| format!("{}_file", self.key))
+        self.kind.may_be_a_file().then(|| format!("{}_file", self.key))
     }
 
     /// Environment variables in the order in which they are asked, and whether each names a file.
     pub(super) fn variables(&self) -> Vec<(String, bool)> {
         let mut names: Vec<_> = self.env.iter().map(|name| ((*name).to_owned(), false)).collect();
-        if let Some(first) = self.env.first().filter(|_| self.kind.is_secret()) {
+        if let Some(first) = self.env.first().filter(|_| self.kind.may_be_a_file()) {
             names.insert(1, (format!("{first}_FILE"), true));
         }
         names

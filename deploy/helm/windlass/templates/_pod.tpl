@@ -52,8 +52,7 @@ capabilities: {drop: [ALL]}
 {{- if $redis.embedded.enabled }}
 - {name: WINDLASS_REDIS_URL, value: {{ printf "redis://%s-redis:6379" (include "windlass.fullname" $root) | quote }}}
 {{- else if $redis.existingSecret.urlKey }}
-- name: WINDLASS_REDIS_URL
-  valueFrom: {secretKeyRef: {name: {{ $redis.existingSecret.name }}, key: {{ $redis.existingSecret.urlKey }}}}
+- {name: WINDLASS_REDIS_URL_FILE, value: /run/secrets/windlass/redis-url}
 {{- else }}
 - {name: WINDLASS_REDIS_URL, value: {{ $redis.url | quote }}}
 {{- end }}
@@ -94,6 +93,9 @@ capabilities: {drop: [ALL]}
 {{- define "windlass.secretSources" -}}
 {{- $redis := include "windlass.redis" . | fromJson -}}
 {{- with $redis.existingSecret }}
+{{- if and .name .urlKey }}
+- secret: {name: {{ .name }}, items: [{key: {{ .urlKey }}, path: redis-url}]}
+{{- end }}
 {{- if and .name .passwordKey (not .urlKey) }}
 - secret: {name: {{ .name }}, items: [{key: {{ .passwordKey }}, path: redis-password}]}
 {{- end }}

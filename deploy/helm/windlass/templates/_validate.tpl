@@ -106,7 +106,7 @@
 
 {{/* A variable that stands twice would win or lose by its place. */}}
 {{- define "windlass.validateEnv" -}}
-{{- $taken := mergeOverwrite (dict "WINDLASS_CONFIG" "config" "WINDLASS_REDIS_URL" "" "WINDLASS_REDIS_PASSWORD_FILE" "") .taken -}}
+{{- $taken := mergeOverwrite (dict "WINDLASS_CONFIG" "config" "WINDLASS_REDIS_URL" "" "WINDLASS_REDIS_URL_FILE" "" "WINDLASS_REDIS_PASSWORD_FILE" "") .taken -}}
 {{- range .env -}}
 {{- if hasKey $taken .name -}}
 {{- fail (printf "windlass: the variable %s is set by the chart%s." .name (ternary "" (printf ": use %s.%s" $.at (get $taken .name)) (eq (get $taken .name) ""))) -}}

@@ -47,6 +47,25 @@ fn a_secret_may_stand_in_a_file_of_its_own() {
 }
 
 #[test]
+fn the_url_of_redis_may_hold_a_password_and_stand_in_a_file_too() {
+    let given = Given::new().file("redis.url_file = 'url'").env("REDIS_URL", "redis://other");
+    given.write("url", "redis://app:hunter2@db\n");
+    assert_eq!(given.effective()["redis.url"].0, "redis://other", "a variable counts more than the file");
+    let given = Given::new().file("redis.url_file = 'url'");
+    let path = given.write("url", "redis://app:hunter2@db\n");
+    assert_eq!(given.ok().redis.url.expose(), "redis://app:hunter2@db");
+    assert_eq!(given.effective()["redis.url"], ("***".into(), "windlass.toml".into()));
+
+    let given = Given::new()
+        .env("WINDLASS_REDIS_URL_FILE", &path.display().to_string())
+        .env("REDIS_URL", "redis://other");
+    assert_eq!(given.ok().redis.url.expose(), "redis://app:hunter2@db");
+    std::fs::write(&path, "ftp://app:hunter2@db").unwrap();
+    let faults = Given::new().env("WINDLASS_REDIS_URL_FILE", &path.display().to_string()).faults();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+}
+
+#[test]
 fn a_file_of_a_secret_that_is_missing_or_empty_is_a_fault() {
     let given = Given::new().file("redis.password_file = 'gone'\nllm.api_key_file = 'empty'");
     given.write("empty", "\n");
