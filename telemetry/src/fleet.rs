@@ -73,8 +73,10 @@ pub struct RedisServer {
 /// What is known of the fleet. The default says that Redis does not answer, and nothing else.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Fleet {
-    /// Redis answered; without it no other figure is told.
+    /// Redis answered.
     pub redis_up: bool,
+    /// Nodes and queues could be read; without them no other figure is told.
+    pub read: bool,
     /// The queues.
     pub queues: Vec<QueueFigures>,
     /// Nodes that are starting, active, quiet, draining, lost.
@@ -87,7 +89,7 @@ pub struct Fleet {
     pub oldest_heartbeat: f64,
     /// The budgets.
     pub budgets: Vec<BudgetFigures>,
-    /// Breakers by name, and whether each is open.
+    /// Breakers by name, and whether each is open, or trying again.
     pub breakers: Vec<(String, bool)>,
     /// The servers.
     pub redis: Vec<RedisServer>,
@@ -185,10 +187,10 @@ impl Fleet {
 
     fn write_nodes(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
         let mut nodes = Numbers::of(&list::NODES, Fold::Sum);
-        let states = list::NODE_STATES.iter().zip(self.nodes).filter(|_| self.redis_up);
+        let states = list::NODE_STATES.iter().zip(self.nodes).filter(|_| self.read);
         states.for_each(|(state, count)| nodes.add(0, &[state], count as f64));
         nodes.write(sheet)?;
-        let alone = |value: f64| self.redis_up.then_some((Vec::new(), value));
+        let alone = |value: f64| self.read.then_some((Vec::new(), value));
         sheet.numbers(&list::FLEET_SLOTS, alone(self.slots as f64))?;
         sheet.numbers(&list::FLEET_SLOTS_USED, alone(self.slots_used as f64))?;
         sheet.numbers(&list::FLEET_OLDEST_HEARTBEAT, alone(self.oldest_heartbeat))

@@ -332,11 +332,11 @@ metrics! {
     BUDGET_LIMIT = Serve Gauge, "windlass_budget_limit_dollars", DOLLARS, [SCOPE],
         "What may be spent in the budget's window. Budgets of batches and tenants are not told of: there is no end of them.";
     BUDGET_SPENT = Serve Gauge, "windlass_budget_spent_dollars", DOLLARS, [SCOPE],
-        "What was spent of it, reservations included.";
+        "What was spent of it. Reservations of calls that run are not part of it.";
     BUDGET_USED = Serve Gauge, "windlass_budget_used_ratio", RATIO, [SCOPE],
         "The second divided by the first.";
     BREAKER_OPEN = Serve Gauge, "windlass_breaker_open", NONE, [at_most("name", 500)],
-        "1 while the fleet leaves this model or host alone.";
+        "1 while the fleet leaves this model or host alone, or tries whether it works again.";
 
     REDIS_UP = Serve Gauge, "windlass_redis_up", NONE, [],
         "1 if Redis answered this scrape.";

@@ -70,12 +70,16 @@ pub(crate) struct Node {
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeVerb {
     /// Claim nothing; finish what runs, and stay
+    #[command(after_help = "Example:\n  windlass node quiet n-tnn05axhjx")]
     Quiet(NodeArg),
     /// Claim nothing, finish what runs, leave
+    #[command(after_help = "Example:\n  windlass node drain n-tnn05axhjx")]
     Drain(NodeArg),
     /// Claim again
+    #[command(after_help = "Example:\n  windlass node resume n-tnn05axhjx")]
     Resume(NodeArg),
     /// Hand back what runs, and leave at once
+    #[command(after_help = "Example:\n  windlass node stop n-tnn05axhjx")]
     Stop(NodeArg),
 }
 

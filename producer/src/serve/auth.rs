@@ -122,7 +122,8 @@ pub(super) async fn need(
     next: Next,
 ) -> Result<Response, Problem> {
     let Some(caller) = app.guard.caller(bearer(request.headers())) else {
-        let detail = "send `Authorization: Bearer TOKEN`; `windlass tokens generate NAME` makes one";
+        let detail =
+            "send `Authorization: Bearer TOKEN`; `windlass tokens generate NAME --roles read` makes one";
         return Err(Problem::new(Kind::Unauthorized, detail));
     };
     if app.guard.is_anonymous() && web::is_foreign(&request, &app.context.config.serve.cors_origins) {

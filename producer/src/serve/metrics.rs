@@ -1,7 +1,7 @@
 //! `/metrics`: the fleet and this server, for Prometheus. The fleet is read from Redis once a scrape, at most about once a
 //! second, however many scrape and however many workers there are.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
@@ -20,16 +20,17 @@ use windlass_telemetry::{
     list::NODE_STATES,
 };
 
-use super::{api::fleet::Work, app::App, fleet::Look, problem::Answer};
+use super::{
+    api::fleet::Work,
+    app::App,
+    fleet::Look,
+    problem::{Answer, Problem},
+};
 use crate::commands::budgets;
 
-/// The page. Where Redis does not answer it says so, and nothing that might not be true.
+/// The page. What cannot be read is left out, and said to be; the rest is told.
 pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
-    let fleet = figures(&app).await.unwrap_or_else(|problem| {
-        tracing::warn!(detail = problem.detail(), "Redis could not be read for a scrape");
-        http::scrape_failed();
-        Fleet::default()
-    });
+    let fleet = figures(&app).await;
     let common = Common { version: env!("CARGO_PKG_VERSION"), protocol: PROTOCOL_VERSION, redis };
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let page = render(&Arc::new(fleet), &common, accept);
@@ -47,26 +48,44 @@ fn redis() -> Redis {
     }
 }
 
-async fn figures(app: &App) -> Answer<Fleet> {
-    let look = app.fleet.look().await?;
-    let queues = try_join_all(look.queues.iter().map(|queue| of_queue(app, &look, queue))).await?;
+/// What was read, or `None`, which is logged and counted.
+fn read<T>(what: &str, answer: Result<T, impl Into<Problem>>) -> Option<T> {
+    let said = answer.map_err(Into::into);
+    said.inspect_err(|problem| {
+        tracing::warn!(what, detail = problem.detail(), "a part of /metrics could not be read");
+        http::scrape_failed();
+    })
+    .ok()
+}
+
+/// How long Redis may take to say that it is there, when it did not say more.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+
+async fn figures(app: &App) -> Fleet {
+    let Some(look) = read("nodes and queues", app.fleet.look().await) else {
+        let answered = tokio::time::timeout(SIGN_OF_LIFE, app.store.now()).await;
+        return Fleet { redis_up: matches!(answered, Ok(Ok(_))), ..Fleet::default() };
+    };
+    let queues = try_join_all(look.queues.iter().map(|queue| of_queue(app, &look, queue))).await;
     let states = look.nodes_by_state();
     let (slots, slots_used) = look.slots();
     let oldest = look.live().map(|node| node.last_beat_ms).max().unwrap_or(0);
-    let breakers = app.store.gate().breakers().await?;
-    Ok(Fleet {
+    let breakers = read("breakers", app.store.gate().breakers().await).unwrap_or_default();
+    let servers = read("servers", app.store.servers().await).unwrap_or_default();
+    Fleet {
         redis_up: true,
-        queues,
+        read: true,
+        queues: read("queues", queues).unwrap_or_default(),
         nodes: std::array::from_fn(|at| {
             NODE_STATES.get(at).and_then(|state| states.get(*state)).copied().unwrap_or(0)
         }),
         slots,
         slots_used,
         oldest_heartbeat: oldest as f64 / 1000.0,
-        budgets: money(app).await?,
-        breakers: breakers.into_iter().map(|(name, breaker)| (name, breaker.state == "open")).collect(),
-        redis: app.store.servers().await?.iter().map(server).collect(),
-    })
+        budgets: read("budgets", money(app).await).unwrap_or_default(),
+        breakers: breakers.into_iter().map(|(name, breaker)| (name, breaker.state != "closed")).collect(),
+        redis: servers.iter().map(server).collect(),
+    }
 }
 
 async fn of_queue(app: &App, look: &Look, queue: &QueueView) -> Answer<QueueFigures> {

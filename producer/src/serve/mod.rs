@@ -69,7 +69,7 @@ pub(crate) async fn run(context: Context, args: cli::Serve) -> Done {
 fn admit(guard: &Guard, listen: SocketAddr) -> Done {
     if guard.is_closed() {
         return Err(Failure::Usage(
-            "nobody could use the API: make a token with `windlass tokens generate NAME` and put what it prints into the configuration, or say --anonymous (on a loopback address)".into(),
+            "nobody could use the API: make a token with `windlass tokens generate NAME --roles read,operate` and put what it prints into the configuration, or say --anonymous (on a loopback address)".into(),
         ));
     }
     if guard.is_anonymous() && !listen.ip().is_loopback() {

@@ -71,7 +71,7 @@ pub(super) fn finish(document: &mut OpenApi) {
     components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("`windlass tokens generate NAME` makes a token."))
+        .description(Some("`windlass tokens generate NAME --roles read` makes a token."))
         .build();
     components.security_schemes.insert(SCHEME.to_owned(), SecurityScheme::Http(scheme).into());
 }

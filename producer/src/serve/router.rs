@@ -12,6 +12,7 @@ use axum::{
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
+use tracing::Instrument;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use windlass_shared::config::Role;
@@ -132,7 +133,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 async fn named(request: Request, next: Next) -> Response {
     let sound = |id: &&HeaderValue| id.len() <= 128 && id.to_str().is_ok();
     let given = request.headers().get(REQUEST_ID).filter(sound).cloned();
-    let made = || HeaderValue::from_str(&uuid::Uuid::now_v7().to_string()).ok();
+    let id = given.or_else(|| HeaderValue::from_str(&uuid::Uuid::now_v7().to_string()).ok());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     // The pattern, since there is no end of paths.
     let route = request
@@ -141,10 +142,12 @@ async fn named(request: Request, next: Next) -> Response {
         .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let trace = trace_of(request.headers()).and_then(|trace| trace.parent());
     let start = std::time::Instant::now();
-    let mut response = next.run(request).await;
+    // So that what is logged about it can be found by its id.
+    let span = tracing::info_span!("request", id = id.as_ref().and_then(|id| id.to_str().ok()));
+    let mut response = next.run(request).instrument(span).await;
     let exemplar = trace.filter(|parent| parent.is_sampled()).and_then(|parent| Trace::new(parent.trace));
     record(method.as_str(), &route, response.status().as_u16(), start.elapsed(), exemplar);
-    if let Some(id) = given.or_else(made) {
+    if let Some(id) = id {
         tracing::debug!(%method, path, status = response.status().as_u16(), elapsed = ?start.elapsed(), request_id = ?id, "answered");
         response.headers_mut().insert(REQUEST_ID, id);
     }

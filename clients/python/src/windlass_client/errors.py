@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ __all__ = [
     "BulkRejectedError",
     "ConflictError",
     "ConnectionFailedError",
-    "FieldFault",
     "ForbiddenError",
     "InProgressError",
     "InternalServerError",
@@ -79,14 +77,6 @@ class TimedOutError(TransportError, TimeoutError):
     """The server took longer than `timeout`."""
 
 
-@dataclass(frozen=True)
-class FieldFault:
-    """What is wrong with one field of a request."""
-
-    field: str
-    message: str
-
-
 class ApiError(WindlassError):
     """The server answered with a problem (RFC 9457). Types that this version does not know are of this class itself."""
 
@@ -109,16 +99,12 @@ class ApiError(WindlassError):
         self.detail = _text(self.problem.get("detail"))
         self.request_id = request_id or _text(self.problem.get("instance"))
         self.retry_after = retry_after
-        self.errors: tuple[FieldFault, ...] = _faults(self.problem.get("errors"))
-        """What is wrong with which field, where the server knows."""
         super().__init__(self._message())
 
     def _message(self) -> str:
         what = self.detail or self.title or self.type or "no detail was given"
-        parts = [f"{fault.field}: {fault.message}" for fault in self.errors if fault.message not in what]
-        text = "; ".join([what, *parts])
         tail = f", request {self.request_id}" if self.request_id else ""
-        return f"{text} (HTTP {self.status}{tail})"
+        return f"{what} (HTTP {self.status}{tail})"
 
 
 class UnauthorizedError(ApiError):
@@ -182,7 +168,7 @@ class UnsupportedMediaTypeError(ApiError):
 
 
 class InvalidRequestError(ApiError):
-    """A value is not allowed; `errors` says which."""
+    """A value is not allowed; `detail` says which."""
 
     problem_type = "invalid-request"
 
@@ -291,10 +277,3 @@ def _name(kind: object) -> str | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _faults(value: object) -> tuple[FieldFault, ...]:
-    if not isinstance(value, list):
-        return ()
-    faults = (item for item in value if isinstance(item, dict))
-    return tuple(FieldFault(str(item.get("field", "")), str(item.get("message", ""))) for item in faults)

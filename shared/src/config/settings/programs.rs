@@ -1,6 +1,6 @@
 //! What each program has, and submissions.
 
-use super::{LARGEST, PRODUCER, WORKER};
+use super::{BASE, LARGEST, PRODUCER};
 use crate::config::{
     kind::{Kind, check},
     setting::Setting,
@@ -14,16 +14,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         env: &["WINDLASS_LOG"],
         kind: Kind::Name("a level such as info, or info,windlass_worker=debug", check_filter),
         default: "info",
-        help: "What is logged.",
-        ..WORKER
+        help: "What the worker and `windlass serve` log.",
+        ..BASE
     },
     Setting {
         key: "log.format",
         env: &["WINDLASS_LOG_FORMAT"],
         kind: Kind::Choice(&["human", "json"]),
         default: "human",
-        help: "How it is logged.",
-        ..WORKER
+        help: "How they log it.",
+        ..BASE
     },
     Setting {
         key: "operator",

@@ -1,7 +1,11 @@
 //! What autoscalers are told.
 
 use serde_json::{Value, json};
-use windlass_tests::{api::Api, fleet::Fleet, process::eventually};
+use windlass_tests::{
+    api::Api,
+    fleet::{Fleet, keys},
+    process::eventually,
+};
 
 use crate::look::secs;
 
@@ -12,6 +16,28 @@ fn settles(api: &Api, what: &str, path: &str, wanted: &Value) {
         wanted.as_object().expect("fields").iter().all(|(name, value)| scale[name] == *value)
     };
     eventually(what, secs(10), told);
+}
+
+/// A record that somebody broke takes away only what it is about, and the log says which request found it.
+#[test]
+fn a_broken_part_of_the_metrics_leaves_the_others() {
+    let fleet = Fleet::without_workers();
+    fleet.submit("noop", &json!(1), &[]);
+    let key = keys().gate_key("breakers");
+    redis::cmd("SET").arg(&key).arg("broken").exec(&mut fleet.connection()).expect("Redis obeys");
+    let api = Api::anonymous(&fleet);
+    let page = api.get("/metrics").expect(200).text;
+    for line in [
+        "windlass_redis_up 1",
+        "windlass_queue_pending_tasks{queue=\"default\",priority=\"normal\"} 1",
+        "windlass_scrapes_failed_total 1",
+    ] {
+        assert!(page.lines().any(|told| told == line), "{line}: {page}");
+    }
+    assert!(!page.contains("windlass_breaker_open{"), "{page}");
+    api.send("GET", "/v1/models", &[("x-request-id", "findme")], &Value::Null).expect(500);
+    let log = api.process.stderr();
+    assert!(log.lines().any(|line| line.contains("a request failed") && line.contains("findme")), "{log}");
 }
 
 #[test]
