@@ -34,6 +34,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body as text.
     pub text: String,
+    /// Such as `HTTP/1.1`.
+    pub version: String,
 }
 
 impl Reply {
@@ -122,10 +124,11 @@ impl Api {
         }
         self.runtime.block_on(async {
             let response = request.send().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
+            let version = format!("{:?}", response.version());
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             // Pages write a slash as browsers read it.
             let text = response.text().await.expect("a body").replace("&#x2f;", "/");
-            Reply { status, headers, text }
+            Reply { status, headers, text, version }
         })
     }
 
@@ -154,8 +157,20 @@ impl Api {
 
     /// Reads an answer that may be broken off: what came, and whether it ended in order. `then` is called when it begins.
     pub fn read_on(&self, path: &str, then: impl FnOnce()) -> (String, bool) {
+        self.read_to_end(path, &[], then)
+    }
+
+    /// The same with headers.
+    pub fn read_to_end(&self, path: &str, headers: &[(&str, &str)], then: impl FnOnce()) -> (String, bool) {
         self.runtime.block_on(async {
-            let request = self.client.get(format!("{}{path}", self.base)).timeout(Duration::from_secs(60));
+            let mut request =
+                self.client.get(format!("{}{path}", self.base)).timeout(Duration::from_secs(60));
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token);
+            }
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
             let mut response = request.send().await.expect("an answer");
             then();
             let mut text = String::new();

@@ -1,6 +1,6 @@
 //! `results`: finished tasks in order of finishing.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use windlass_shared::{
     model::{BatchName, State, TaskRecord, TaskRef, TaskView},
@@ -69,8 +69,8 @@ struct Reader<'a> {
     batch: Option<BatchName>,
     /// Partition of a queue, and the cursor in its log.
     logs: Vec<(Partition, String)>,
-    /// Tasks that were retried stand in the log more than once; they alone are remembered.
-    printed: HashSet<TaskRef>,
+    /// Tasks that were retried stand in the log more than once; they alone are remembered, with the life that was printed.
+    printed: HashMap<TaskRef, u32>,
     /// For the formats that need all at once.
     collected: Vec<TaskView>,
     writer: Option<Writer>,
@@ -80,7 +80,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(context: &'a Context, store: Store, batch: Option<BatchName>) -> Self {
-        let (logs, printed, collected) = (Vec::new(), HashSet::new(), Vec::new());
+        let (logs, printed, collected) = (Vec::new(), HashMap::new(), Vec::new());
         Self { context, store, state: None, batch, logs, printed, collected, writer: None, quiet: false }
     }
 
@@ -187,6 +187,9 @@ impl<'a> Reader<'a> {
         let state = task.state.filter(|state| state.is_final());
         // Retried since it was logged, and not finished again: it will stand in the log anew.
         let matches = state.is_some() && self.state.is_none_or(|wanted| Some(wanted) == state);
-        matches && (task.requeues == 0 || self.printed.insert(task.reference.clone()))
+        // Each life is printed once.
+        matches
+            && (task.requeues == 0
+                || self.printed.insert(task.reference.clone(), task.requeues) != Some(task.requeues))
     }
 }

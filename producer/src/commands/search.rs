@@ -53,7 +53,9 @@ pub(crate) const OPEN: [State; 5] =
 /// Tasks that one look reads at the most: it must not take long, however many there are.
 const MOST_READ: usize = 2000;
 /// Read in one round trip at the most.
-const PAGE: usize = 500;
+const PAGE: usize = 100;
+/// Bytes of what it found after which a look ends.
+const MOST_BYTES: usize = 16 << 20;
 
 /// Looks from `place` on until there are `limit`, all was seen, or it was enough for one look.
 pub(crate) async fn tasks(store: &Store, wanted: &Wanted, place: Place, limit: usize) -> Done<Found> {
@@ -62,7 +64,7 @@ pub(crate) async fn tasks(store: &Store, wanted: &Wanted, place: Place, limit: u
         Some(queue) => vec![queue.clone()],
         None => store.queues().await?,
     };
-    let (mut found, mut read, mut place) = (Vec::new(), 0, place);
+    let (mut found, mut read, mut bytes, mut place) = (Vec::new(), 0, 0, place);
     while let Some(state) = states.get(place.state) {
         let from = place.queue.take();
         let after = queues.iter().skip_while(|queue| from.as_ref().is_some_and(|from| *queue < from));
@@ -72,17 +74,19 @@ pub(crate) async fn tasks(store: &Store, wanted: &Wanted, place: Place, limit: u
                 let room = (limit - found.len()).min(PAGE);
                 let page = store.queue(queue).await?.list(*state, room, list.as_deref()).await?;
                 read += page.tasks.len().max(1);
+                bytes += page.tasks.iter().map(TaskRecord::size).sum::<usize>();
+                let enough = read >= MOST_READ || bytes >= MOST_BYTES;
                 found.extend(page.tasks.into_iter().filter(|task| wanted.is(task)));
                 list = page.cursor;
                 if list.is_none() {
                     break;
                 }
-                if found.len() >= limit || read >= MOST_READ {
+                if found.len() >= limit || enough {
                     let next = Place { state: place.state, queue: Some(queue.clone()), list };
                     return Ok(Found { tasks: found, next: Some(next) });
                 }
             }
-            if found.len() >= limit || read >= MOST_READ {
+            if found.len() >= limit || read >= MOST_READ || bytes >= MOST_BYTES {
                 let next = following(&queues, queue, place.state, states.len());
                 return Ok(Found { tasks: found, next });
             }

@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, future::Future, ops::Deref, sync::Arc};
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::request::Parts,
+    response::{IntoResponse, Response},
+};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use windlass_shared::{
     model::{NewAction, QueueName, TaskRef},
     store::Store,
@@ -28,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) fleet: Fleet,
     /// Where tasks went a moment ago.
     pub(super) registered: Registered,
+    /// What is carried out even if nobody waits for it any more.
+    pub(super) works: TaskTracker,
     /// Ends streams when the server leaves.
     pub(crate) leaving: tokio_util::sync::CancellationToken,
 }
@@ -45,7 +53,8 @@ impl App {
         let fleet = Fleet::new(store.clone());
         let leaving = tokio_util::sync::CancellationToken::new();
         let registered = Registered::default();
-        Self(Arc::new(Inner { context, store, guard, fleet, registered, leaving }))
+        let works = TaskTracker::new();
+        Self(Arc::new(Inner { context, store, guard, fleet, registered, works, leaving }))
     }
 
     /// Reads references: `QUEUE/ID`, or a bare id in the queue that is configured.
@@ -60,6 +69,15 @@ impl App {
             return Err(Problem::not_found(format!("no queue {name}: GET /v1/queues lists them")));
         }
         Ok(self.store.queue(name).await?)
+    }
+
+    /// Carries a request out to its end, also when its client goes away: a half of an action is nobody's wish.
+    pub(super) async fn to_the_end(&self, work: impl Future<Output = Response> + Send + 'static) -> Response {
+        match self.works.spawn(work.in_current_span()).await {
+            Ok(response) => response,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Problem::new(Kind::Internal, "the server ends").into_response(),
+        }
     }
 
     /// Does what changes the fleet: noted in the operators' log before, and how it ended after.

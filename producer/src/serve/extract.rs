@@ -1,6 +1,6 @@
 //! What a request holds, read strictly: what cannot be read is a problem that says so.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -14,7 +14,16 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::error::Category;
 use windlass_shared::model::time::parse_duration;
 
-use super::problem::{Kind, Problem};
+use super::problem::{Answer, Kind, Problem};
+
+/// How long the whole of a body may take that is not worked on as it comes.
+const BODY: Duration = Duration::from_secs(60);
+
+/// Reads a body, which must come in time: until then it holds a place that others want.
+pub(super) async fn in_time<T>(read: impl Future<Output = T>) -> Answer<T> {
+    let late = |_| Problem::new(Kind::TooSlow, format!("the body did not come within {} s", BODY.as_secs()));
+    tokio::time::timeout(BODY, read).await.map_err(late)
+}
 
 /// A JSON body.
 pub(super) struct Json<T>(pub(super) T);
@@ -27,7 +36,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             let detail = "send JSON, with `Content-Type: application/json`";
             return Err(Problem::new(Kind::UnsupportedMediaType, detail));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
+        let bytes = in_time(Bytes::from_request(request, state)).await?;
+        let bytes = bytes.map_err(|rejection| unread(&rejection))?;
         // Fields in an array, by their order, would be taken for an object's.
         if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(Problem::malformed("the body must be a JSON object"));

@@ -33,7 +33,8 @@ pub(crate) struct Look {
 /// Looks at the fleet, at most about once a second.
 pub(crate) struct Fleet {
     store: Store,
-    last: Mutex<Option<(Instant, Arc<Look>)>>,
+    /// When the last look ended, and what it saw.
+    last: Mutex<Option<(Instant, Result<Arc<Look>>)>>,
 }
 
 impl Fleet {
@@ -41,15 +42,19 @@ impl Fleet {
         Self { store, last: Mutex::new(None) }
     }
 
-    /// The last look, or a new one. Who asks meanwhile waits for the same one.
+    /// The last look, or a new one. Who asks meanwhile waits for the same one, and hears of its failure, too.
     pub(crate) async fn look(&self) -> Result<Arc<Look>> {
+        let asked = Instant::now();
         let mut last = self.last.lock().await;
-        if let Some((_, look)) = last.as_ref().filter(|(when, _)| when.elapsed() < FRESH) {
-            return Ok(Arc::clone(look));
+        let recent = |(when, look): &&(Instant, Result<Arc<Look>>)| {
+            *when >= asked || (look.is_ok() && when.elapsed() < FRESH)
+        };
+        if let Some((_, look)) = last.as_ref().filter(recent) {
+            return look.clone();
         }
-        let look = Arc::new(look(&self.store).await?);
-        *last = Some((Instant::now(), Arc::clone(&look)));
-        Ok(look)
+        let look = look(&self.store).await.map(Arc::new);
+        *last = Some((Instant::now(), look.clone()));
+        look
     }
 }
 

@@ -3,6 +3,8 @@
 //! Submissions do not need this: the ids of their tasks are derived from the key. Everything else that changes the fleet
 //! goes through here.
 
+use std::future::Future;
+
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
@@ -11,13 +13,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use windlass_shared::store::Asked;
+use windlass_shared::store::{ANSWER_ALIVE_EVERY, Asked};
 
 use super::{
     app::App,
     auth::Caller,
+    extract::in_time,
     problem::{Answer, Kind, Problem},
 };
+use crate::steps::patiently;
 
 /// Longest key.
 const LONGEST: usize = 255;
@@ -45,7 +49,11 @@ struct Kept {
 /// Carries a request out once.
 pub(super) async fn once(State(app): State<App>, request: Request, next: Next) -> Answer<Response> {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let Some(key) = key(request.headers())?.filter(|_| !safe) else { return Ok(next.run(request).await) };
+    let key = key(request.headers())?;
+    if safe {
+        return Ok(next.run(request).await);
+    }
+    let Some(key) = key else { return Ok(app.to_the_end(next.run(request)).await) };
     let caller = request.extensions().get::<Caller>().map(|caller| caller.name.to_string());
     let key = format!("{}\n{key}", caller.unwrap_or_default());
     let (parts, body) = request.into_parts();
@@ -64,13 +72,33 @@ pub(super) async fn once(State(app): State<App>, request: Request, next: Next) -
         }
         Asked::Answered(text) => return replay(&text),
     }
-    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-    keep(&app, &key, &print, response).await
+    let known = app.clone();
+    let work = async move {
+        let work = next.run(Request::from_parts(parts, Body::from(body)));
+        let response = said_to_go_on(&known, &key, work).await;
+        keep(&known, &key, &print, response).await.unwrap_or_else(IntoResponse::into_response)
+    };
+    Ok(app.to_the_end(work).await)
+}
+
+/// Nobody else begins while this goes on, however long that is.
+async fn said_to_go_on(app: &App, key: &str, work: impl Future<Output = Response>) -> Response {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(ANSWER_ALIVE_EVERY) => {
+                if let Err(error) = app.store.prolong_answer(key).await {
+                    tracing::warn!(%error, "a request that goes on could not say so");
+                }
+            }
+        }
+    }
 }
 
 async fn read(body: Body, most: usize) -> Answer<Bytes> {
     let too_large = |_| Problem::new(Kind::TooLarge, "the body is larger than setting serve.max_body allows");
-    to_bytes(body, most).await.map_err(too_large)
+    in_time(to_bytes(body, most)).await?.map_err(too_large)
 }
 
 /// What tells a request from others.
@@ -91,7 +119,14 @@ async fn keep(app: &App, key: &str, print: &str, response: Response) -> Answer<R
     let kept = Kept { status: parts.status.as_u16(), body: String::from_utf8_lossy(&body).into_owned() };
     let text =
         serde_json::to_string(&kept).map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
-    app.store.keep_answer(key, print, &text).await?;
+    // It was done, and its client is told so whatever happens here.
+    let kept = patiently(|| app.store.keep_answer(key, print, &text)).await.map_err(Problem::from);
+    if let Err(problem) = kept {
+        tracing::warn!(
+            detail = problem.detail(),
+            "an answer could not be kept: the same request would be carried out again"
+        );
+    }
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 

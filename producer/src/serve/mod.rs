@@ -27,6 +27,11 @@ use std::{
 };
 
 use axum_server::Handle;
+use hyper_util::{
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto::Builder,
+};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::signal::unix::{SignalKind, signal};
 use windlass_telemetry::otel::{Setup, Telemetry};
 
@@ -83,6 +88,9 @@ fn admit(guard: &Guard, listen: SocketAddr) -> Done {
 fn bind(listen: SocketAddr) -> Done<TcpListener> {
     let bound = TcpListener::bind(listen).and_then(|listener| {
         listener.set_nonblocking(true)?;
+        // Connections inherit it: a client that vanished without a word is noticed.
+        SockRef::from(&listener)
+            .set_tcp_keepalive(&TcpKeepalive::new().with_time(HEAD).with_interval(ALIVE))?;
         Ok(listener)
     });
     bound.map_err(|error| {
@@ -113,12 +121,34 @@ async fn send_the_rest(telemetry: Telemetry) {
 async fn serve(app: App, listener: TcpListener, tls: Option<tls::Config>) -> Done {
     let handle = Handle::new();
     tokio::spawn(leave(app.clone(), handle.clone()));
-    let service = router::build(app).into_make_service();
+    let service = router::build(app.clone()).into_make_service();
     match tls {
-        Some(tls) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await?,
-        None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await?,
+        Some(tls) => {
+            let mut server = axum_server::from_tcp_rustls(listener, tls)?;
+            bound(server.http_builder());
+            server.handle(handle).serve(service).await?;
+        }
+        None => {
+            let mut server = axum_server::from_tcp(listener)?;
+            bound(server.http_builder());
+            server.handle(handle).serve(service).await?;
+        }
     }
+    // What was begun for clients that have left.
+    app.works.close();
+    _ = tokio::time::timeout(app.context.config.serve.drain_timeout, app.works.wait()).await;
     Ok(())
+}
+
+/// How long the head of a request may take, and a connection may wait for its next one.
+const HEAD: Duration = Duration::from_secs(60);
+/// How often a silent HTTP/2 connection is asked whether it is there.
+const ALIVE: Duration = Duration::from_secs(30);
+
+/// Connections that do nothing, or are there no more, are not kept.
+fn bound(http: &mut Builder<TokioExecutor>) {
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+    http.http2().timer(TokioTimer::new()).keep_alive_interval(ALIVE);
 }
 
 /// At a signal: takes no more, ends streams and waits, lets the others finish. At the second: ends them all.

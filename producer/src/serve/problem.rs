@@ -46,6 +46,7 @@ kinds! {
     KeyReused = "key-reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another request";
     QueueFull = "queue-full", TOO_MANY_REQUESTS, "The queue is full";
     TooMany = "too-many-requests", SERVICE_UNAVAILABLE, "Too many requests at once";
+    TooSlow = "request-timeout", REQUEST_TIMEOUT, "The request did not come in time";
     Internal = "internal", INTERNAL_SERVER_ERROR, "A bug of ours";
     Redis = "redis-unavailable", SERVICE_UNAVAILABLE, "Redis cannot be used now";
 }

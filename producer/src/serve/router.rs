@@ -1,5 +1,7 @@
 //! Which path leads where, and what every request goes through.
 
+use std::sync::Arc;
+
 use axum::{
     Json, Router,
     body::Body,
@@ -11,6 +13,7 @@ use axum::{
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use tracing::Instrument;
 use utoipa::openapi::OpenApi;
@@ -64,7 +67,10 @@ pub(super) fn build(app: App) -> Router {
         router = router.merge(guarded(&app, routes, role).0);
     }
     let document = serde_json::to_value(document()).unwrap_or_default();
-    let room = std::sync::Arc::new(tokio::sync::Semaphore::new(app.context.config.serve.max_requests));
+    let room = Room {
+        known: Arc::new(Semaphore::new(app.context.config.serve.max_requests)),
+        unknown: Arc::new(Semaphore::new(STRANGERS)),
+    };
     let bounded = router
         .layer(DefaultBodyLimit::max(app.context.config.serve.max_body))
         .merge(measured(&app))
@@ -101,12 +107,19 @@ async fn readyz(State(app): State<App>) -> (StatusCode, Json<Value>) {
     (code, Json(json!({ "ok": code == StatusCode::OK, "redis": redis, "leaving": leaving })))
 }
 
+/// Requests at once of those who have not said who they are: they must not keep the others out.
+const STRANGERS: usize = 64;
+
+/// Places for requests.
+#[derive(Clone)]
+struct Room {
+    known: Arc<Semaphore>,
+    unknown: Arc<Semaphore>,
+}
+
 /// No more than so many requests at once: what comes above is told at once, and does not wait in a queue that nobody sees.
-async fn within_room(
-    State(room): State<std::sync::Arc<tokio::sync::Semaphore>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+async fn within_room(State(room): State<Room>, request: Request, next: Next) -> Result<Response, Problem> {
+    let room = if request.uri().path() == "/login" { room.unknown } else { room.known };
     let Ok(place) = room.try_acquire_owned() else {
         return Err(Problem::new(
             Kind::TooMany,
@@ -130,7 +143,8 @@ const STREAMS: [&[u8]; 2] = [b"text/event-stream", b"application/x-ndjson"];
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives each request an id, that of the client if it has a sound one, and tells it in the answer.
-async fn named(request: Request, next: Next) -> Response {
+async fn named(mut request: Request, next: Next) -> Response {
+    host(&mut request);
     let sound = |id: &&HeaderValue| id.len() <= 128 && id.to_str().is_ok();
     let given = request.headers().get(REQUEST_ID).filter(sound).cloned();
     let id = given.or_else(|| HeaderValue::from_str(&uuid::Uuid::now_v7().to_string()).ok());
@@ -154,6 +168,14 @@ async fn named(request: Request, next: Next) -> Response {
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// HTTP/2 says the host in the address; everything else looks for it among the headers.
+fn host(request: &mut Request) {
+    let authority = request.uri().authority().and_then(|authority| authority.as_str().parse().ok());
+    if let (None, Some(host)) = (request.headers().get(header::HOST), authority) {
+        request.headers_mut().insert(header::HOST, host);
+    }
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {

@@ -81,6 +81,12 @@ pub struct TaskError {
 }
 
 impl TaskRecord {
+    /// Bytes of its large texts.
+    pub fn size(&self) -> usize {
+        let texts = [&self.result, &self.ledger, &self.progress];
+        self.payload.len() + texts.into_iter().flatten().map(String::len).sum::<usize>()
+    }
+
     /// Reads the pairs of a hash. Never fails: what cannot be read is told in `fault`.
     pub fn from_fields(reference: TaskRef, fields: Vec<(String, String)>) -> Self {
         let mut record = Self {

@@ -20,8 +20,10 @@ pub enum Asked {
 
 /// For how long an answer is kept.
 const KEPT: Duration = Duration::from_hours(24);
-/// After this long without an answer the one who carried it out is taken for dead. Longer than any request may take.
+/// After this long without a word the one who carries it out is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How often whoever carries a request out says that it still does.
+pub const ANSWER_ALIVE_EVERY: Duration = Duration::from_secs(30);
 
 impl Store {
     /// Takes a request that calls itself `key`; `print` tells it from others under the same key, one line.
@@ -35,6 +37,20 @@ impl Store {
             Some((_, "")) => Asked::InProgress,
             Some((_, answer)) => Asked::Answered(answer.to_owned()),
         })
+    }
+
+    /// It is still being carried out.
+    pub async fn prolong_answer(&self, key: &str) -> Result<()> {
+        let mut command = redis::cmd("PEXPIRE");
+        self.command(command.arg(self.keys.answer(key)).arg(PATIENCE.as_millis() as u64)).await
+    }
+
+    /// What `key` was first used for, if not for `what`; remembered for a day.
+    pub async fn used_before(&self, key: &str, what: &str) -> Result<Option<String>> {
+        let mut command = redis::cmd("SET");
+        command.arg(self.keys.answer(key)).arg(what).arg("NX").arg("GET");
+        let before: Option<String> = self.command(command.arg("PX").arg(KEPT.as_millis() as u64)).await?;
+        Ok(before.filter(|before| before != what))
     }
 
     /// Keeps the answer of a request that was begun.

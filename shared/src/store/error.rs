@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// An error of the store. The message says what to do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// No connection, or it broke, or Redis did not answer in time.
     #[error(

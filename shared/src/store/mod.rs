@@ -43,7 +43,7 @@ mod wait;
 
 use std::{sync::Arc, time::Duration};
 
-pub use answers::Asked;
+pub use answers::{ANSWER_ALIVE_EVERY, Asked};
 pub use backup::Standing;
 pub use connect::{Connect, SentinelLogin, Tls};
 pub use error::{Result, StoreError};

@@ -7,6 +7,7 @@ use std::{
     collections::HashSet,
     io::{BufReader, Write},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -15,14 +16,17 @@ use axum::{
     http::{HeaderMap, header},
     response::Response,
 };
-use futures_util::{StreamExt, TryStreamExt, stream::FuturesOrdered};
+use futures_util::{Stream, StreamExt, stream::FuturesOrdered};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use windlass_shared::model::{BatchName, Priority, QueueName, Submission, TypeName};
+use windlass_shared::{
+    config::Role,
+    model::{BatchName, Priority, QueueName, Submission, TypeName},
+};
 
 use crate::{
     bulk::{
@@ -158,7 +162,7 @@ async fn submit(
     };
     let mut flags = Submission::new(TypeName::new("any")?, RawValue::NULL.to_owned());
     (flags.queue, flags.priority) = (how.queue, how.priority);
-    let input = StreamReader::new(body.into_data_stream().map_err(std::io::Error::other));
+    let input = StreamReader::new(Box::pin(in_time(body)));
     let input = Box::new(BufReader::with_capacity(1 << 16, SyncIoBridge::new(input)));
     let reader = Reader::of(&app.context, input, how.batch, flags)
         .numbered(how.first_line.0, key)
@@ -166,9 +170,22 @@ async fn submit(
     let on_full = if matches!(how.on_full, Full::Wait) { OnFull::Wait } else { OnFull::Fail };
     let how = How { on_full, each: how.answers == Which::All };
     let (lines, response) = lines();
-    let work = Run { app, how, seen: HashSet::new(), counts: Counts::default(), _room: room };
+    let work = Run { app, caller, how, seen: HashSet::new(), counts: Counts::default(), _room: room };
     tokio::spawn(run(work, reader, lines));
     Ok(response)
+}
+
+/// For how long nothing may come while we wait for it; a client that was lost would keep its place.
+const SILENCE: Duration = Duration::from_secs(60);
+
+fn in_time(body: Body) -> impl Stream<Item = std::io::Result<Bytes>> {
+    futures_util::stream::unfold(body.into_data_stream(), |mut body| async move {
+        let late = || std::io::Error::new(std::io::ErrorKind::TimedOut, "nothing came for a minute");
+        match tokio::time::timeout(SILENCE, body.next()).await {
+            Ok(piece) => piece.map(|piece| (piece.map_err(std::io::Error::other), body)),
+            Err(_) => Some((Err(late()), body)),
+        }
+    })
 }
 
 fn check_type(headers: &HeaderMap) -> Answer<()> {
@@ -192,6 +209,7 @@ struct Counts {
 
 struct Run {
     app: App,
+    caller: Caller,
     how: How,
     /// Where lines went so far.
     seen: HashSet<(QueueName, Option<BatchName>)>,
@@ -223,6 +241,7 @@ impl Run {
                 chunk = checked.recv(), if open && in_flight.len() < IN_FLIGHT => match chunk {
                     Some(chunk) => {
                         let chunk = chunk?;
+                        self.app.guard.check(&self.caller, Role::Submit)?;
                         self.register(&chunk).await?;
                         in_flight.push_back(send(self.app.store.clone(), chunk, self.how));
                     }

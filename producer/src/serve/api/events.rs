@@ -16,13 +16,17 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use windlass_shared::model::{Action, QueueName, Transition};
+use windlass_shared::{
+    config::Role,
+    model::{Action, QueueName, Transition},
+};
 use windlass_telemetry::http::OpenStream;
 
 use crate::{
     commands::audit,
     serve::{
         app::App,
+        auth::Caller,
         cursor::{self, Page},
         extract::{Limit, Query},
         problem::Answer,
@@ -59,6 +63,7 @@ struct Params {
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(Params, ("Last-Event-ID" = Option<String>, Header)), responses((status = 200, content((Page<Transition> = "application/json"), (String = "text/event-stream")))))]
 async fn events(
     State(app): State<App>,
+    caller: Caller,
     Query(params): Query<Params>,
     headers: HeaderMap,
 ) -> Answer<Response> {
@@ -69,8 +74,13 @@ async fn events(
         .and_then(|value| value.to_str().ok())
         .filter(|id| streams && !id.is_empty());
     let places: Option<Places> = cursor::decode(last.or(params.cursor.as_deref()))?;
-    let mut reader =
-        Reader { app, queue: params.queue, kind: params.kind, places: places.clone().unwrap_or_default() };
+    let mut reader = Reader {
+        app,
+        caller,
+        queue: params.queue,
+        kind: params.kind,
+        places: places.clone().unwrap_or_default(),
+    };
     if !streams {
         let mut items = Vec::new();
         let more = reader.read(params.limit.0, &mut items).await?;
@@ -85,6 +95,7 @@ async fn events(
 
 struct Reader {
     app: App,
+    caller: Caller,
     queue: Option<QueueName>,
     kind: Option<String>,
     places: Places,
@@ -151,6 +162,9 @@ fn stream_of(mut reader: Reader) -> impl IntoResponse {
             return;
         }
         loop {
+            if reader.app.guard.check(&reader.caller, Role::Read).is_err() {
+                return;
+            }
             let mut round = Vec::new();
             // A Redis that stays away ends the stream; the client comes again by itself, from its last id.
             let Ok(more) = reader.read(ROUND, &mut round).await else { return };

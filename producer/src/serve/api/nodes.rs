@@ -12,7 +12,7 @@ use windlass_shared::{
 use crate::serve::{
     app::App,
     auth::Caller,
-    cursor::Page,
+    cursor::{self, Page},
     extract::{Limit, Path, Query},
     problem::{Answer, Problem},
 };
@@ -79,12 +79,19 @@ impl Search {
     }
 }
 
-/// List nodes, the last to beat first
+/// List nodes, by id
 #[utoipa::path(get, path = "/v1/nodes", tag = "nodes", params(Search), responses((status = 200, body = Page<NodeView>)))]
 async fn list(State(app): State<App>, Query(search): Query<Search>) -> Answer<Send<Page<NodeView>>> {
     let look = app.fleet.look().await?;
-    let wanted = look.nodes.iter().filter(|node| search.is(node)).cloned();
-    Ok(Send(Page::of(wanted, search.cursor.as_deref(), search.limit.0)?))
+    // By what does not change between two pages.
+    let last: Option<NodeId> = cursor::decode(search.cursor.as_deref())?;
+    let after = |node: &&NodeView| last.as_ref().is_none_or(|last| node.id > *last);
+    let mut wanted: Vec<&NodeView> = look.nodes.iter().filter(|node| search.is(node)).filter(after).collect();
+    wanted.sort_by(|one, other| one.id.cmp(&other.id));
+    let more = wanted.len() > search.limit.0;
+    wanted.truncate(search.limit.0);
+    let next_cursor = wanted.last().filter(|_| more).map(|node| cursor::encode(&node.id));
+    Ok(Send(Page { items: wanted.into_iter().cloned().collect(), next_cursor }))
 }
 
 fn unknown(node: &NodeId) -> Problem {

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use windlass_shared::{
     model::{
-        Micros, QueueName, State as TaskState,
+        Micros, QueueName, State as TaskState, TaskRecord,
         time::{micros, parse_duration},
     },
     store::{MOST_PARTITIONS, Queue, QueueSettings, inspect::QueueView},
@@ -291,15 +291,18 @@ async fn failures(State(app): State<App>, Path(name): Path<QueueName>) -> Answer
 
 /// Tasks that are looked at, and in one round trip.
 const MOST_GROUPED: u64 = 2000;
-const PAGE: usize = 500;
+const PAGE: usize = 100;
+/// Bytes of tasks after which it is enough.
+const MOST_BYTES: usize = 16 << 20;
 
 /// Looks at the newest of a dead letter.
 pub(crate) async fn grouped(queue: &Queue) -> Answer<Failures> {
     let mut groups: BTreeMap<(String, String), Group> = BTreeMap::new();
-    let (mut counted, mut cursor) = (0, None::<String>);
+    let (mut counted, mut bytes, mut cursor) = (0, 0, None::<String>);
     loop {
         let page = queue.list(TaskState::Failed, PAGE, cursor.as_deref()).await?;
         counted += page.tasks.len() as u64;
+        bytes += page.tasks.iter().map(TaskRecord::size).sum::<usize>();
         for task in page.tasks {
             let class = operate::class_of(&task).to_owned();
             let message = task.error.as_ref().map(|error| error.message.clone()).unwrap_or_default();
@@ -313,7 +316,7 @@ pub(crate) async fn grouped(queue: &Queue) -> Answer<Failures> {
             });
             group.count += 1;
         }
-        cursor = page.cursor.filter(|_| counted < MOST_GROUPED);
+        cursor = page.cursor.filter(|_| counted < MOST_GROUPED && bytes < MOST_BYTES);
         if cursor.is_none() {
             break;
         }

@@ -1,12 +1,13 @@
 //! Results: finished tasks in order of finishing, as JSON Lines that go on for as long as somebody reads them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use axum::{extract::State, response::Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use windlass_shared::{
+    config::Role,
     model::{BatchName, QueueName, State as TaskState, TaskRecord, TaskRef, TaskView},
     store::inspect::FinishedLog,
 };
@@ -15,6 +16,7 @@ use crate::{
     commands::keys,
     serve::{
         app::App,
+        auth::Caller,
         cursor,
         extract::{Path, Query},
         problem::{Answer, Kind, Problem},
@@ -75,30 +77,32 @@ struct Line<'a> {
 #[utoipa::path(get, path = "/v1/batches/{batch}/results", tag = "batches", params(("batch" = BatchName, Path), Params), responses((status = 200, body = Line, content_type = "application/x-ndjson")))]
 async fn of_batch(
     State(app): State<App>,
+    caller: Caller,
     Path(batch): Path<BatchName>,
     Query(params): Query<Params>,
 ) -> Answer<Response> {
     if app.store.batch_queues(&batch).await?.is_empty() {
         return Err(Problem::not_found(format!("no batch {batch}")));
     }
-    Reader::open(app, Whose::Batch(batch), &params).map(Reader::response)
+    Reader::open(app, caller, Whose::Batch(batch), &params).map(Reader::response)
 }
 
 /// Finished tasks of a queue, in order of finishing
 #[utoipa::path(get, path = "/v1/queues/{queue}/results", tag = "queues", params(("queue" = QueueName, Path), Params), responses((status = 200, body = Line, content_type = "application/x-ndjson")))]
 async fn of_queue(
     State(app): State<App>,
+    caller: Caller,
     Path(queue): Path<QueueName>,
     Query(params): Query<Params>,
 ) -> Answer<Response> {
     app.known_queue(&queue).await?;
-    Reader::open(app, Whose::Queue(queue), &params).map(Reader::response)
+    Reader::open(app, caller, Whose::Queue(queue), &params).map(Reader::response)
 }
 
 /// All that a batch has brought so far, as a download.
-pub(crate) async fn download(app: App, batch: BatchName) -> Answer<Response> {
+pub(crate) async fn download(app: App, caller: Caller, batch: BatchName) -> Answer<Response> {
     let params = Params { state: None, follow: false, cursor: None };
-    of_batch(State(app), Path(batch), Query(params)).await
+    of_batch(State(app), caller, Path(batch), Query(params)).await
 }
 
 enum Whose {
@@ -108,22 +112,25 @@ enum Whose {
 
 struct Reader {
     app: App,
+    caller: Caller,
     whose: Whose,
     state: Option<TaskState>,
     follow: bool,
     places: Places,
-    /// Tasks that were retried stand in the log more than once; they alone are remembered.
-    told: HashSet<TaskRef>,
+    /// Tasks that were retried stand in the log more than once; they alone are remembered, with the life that was told.
+    told: HashMap<TaskRef, u32>,
 }
 
 /// Tasks read in one round trip.
 const PAGE: usize = 200;
+/// Retried tasks that are remembered; a stream without an end may tell one again after so many.
+const MOST_REMEMBERED: usize = 100_000;
 
 impl Reader {
-    fn open(app: App, whose: Whose, params: &Params) -> Answer<Self> {
+    fn open(app: App, caller: Caller, whose: Whose, params: &Params) -> Answer<Self> {
         let places = cursor::decode(params.cursor.as_deref())?.unwrap_or_default();
         let state = params.state.map(Final::state);
-        Ok(Self { app, whose, state, follow: params.follow, places, told: HashSet::new() })
+        Ok(Self { app, caller, whose, state, follow: params.follow, places, told: HashMap::new() })
     }
 
     fn response(self) -> Response {
@@ -141,6 +148,7 @@ impl Reader {
     async fn run(mut self, lines: &Lines) -> Answer<()> {
         let mut pause = Pause::new();
         loop {
+            self.app.guard.check(&self.caller, Role::Read)?;
             // Asked before reading: what finishes afterwards is not missed.
             let over = self.is_over().await?;
             match self.round(lines).await? {
@@ -229,6 +237,12 @@ impl Reader {
     fn wanted(&mut self, task: &TaskRecord) -> bool {
         let state = task.state.filter(|state| state.is_final());
         let matches = state.is_some() && self.state.is_none_or(|wanted| Some(wanted) == state);
-        matches && (task.requeues == 0 || self.told.insert(task.reference.clone()))
+        if !matches || task.requeues == 0 {
+            return matches;
+        }
+        if self.told.len() >= MOST_REMEMBERED {
+            self.told.clear();
+        }
+        self.told.insert(task.reference.clone(), task.requeues) != Some(task.requeues)
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use windlass_shared::{
-    model::{NewTask, State as TaskState, Submission, submission::Inherited},
+    model::{NewTask, QueueName, State as TaskState, Submission, submission::Inherited},
     store::Accepted,
 };
 
@@ -62,19 +62,31 @@ async fn submit(
     Json(mut submission): Json<Submission>,
 ) -> Answer<Response> {
     let key = idempotency::key(&headers)?;
-    if let Some(key) = key.filter(|_| submission.id.is_none() && submission.key.is_none()) {
-        submission.key = Some(derived(&caller, &key));
-    }
+    let key = key.filter(|_| submission.id.is_none() && submission.key.is_none());
+    let key = key.map(|key| derived(&caller, &key));
+    submission.key = submission.key.or_else(|| key.clone());
     let trace = trace_of(&headers);
     let inherited = Inherited { trace, ..inherited(&app.context, &submission.task_type) };
     let task =
         submission.resolve(&inherited, app.context.config.submit.max_payload).map_err(Problem::invalid)?;
+    if let Some(key) = key {
+        one_queue(&app, &key, &task.queue).await?;
+    }
     app.registered.make(&app.store, &task).await?;
     let accepted = app.store.queue(&task.queue).await?.submit(&[&task]).await?;
     match accepted.into_iter().next() {
         Some(accepted) => answer(&task, accepted),
         None => Err(Problem::new(Kind::Internal, "Redis answered nothing")),
     }
+}
+
+/// Ids are unique in a queue: in another one the same key would be another task.
+async fn one_queue(app: &App, key: &str, queue: &QueueName) -> Answer<()> {
+    let Some(other) = app.store.used_before(key, queue.as_str()).await? else { return Ok(()) };
+    let detail = format!(
+        "a task of queue {other} was submitted with this Idempotency-Key, not of {queue}; use a new one"
+    );
+    Err(Problem::new(Kind::KeyReused, detail))
 }
 
 /// A key of the client's is its own: another client with the same one means another task.

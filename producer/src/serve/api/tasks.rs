@@ -122,11 +122,11 @@ fn unknown(reference: &TaskRef) -> Problem {
 async fn finished(app: &App, references: &[TaskRef], deadline: Instant) -> Answer<Vec<Option<TaskRecord>>> {
     let mut pause = Pause::new();
     loop {
-        let mut found = app.store.tasks(references).await?;
-        let over = |task: &Option<TaskRecord>| {
-            task.as_ref().is_none_or(|task| task.state.is_some_and(TaskState::is_final))
-        };
-        if Instant::now() >= deadline || app.leaving.is_cancelled() || found.iter().all(over) {
+        let over = Instant::now() >= deadline || app.leaving.is_cancelled();
+        // The tasks themselves may be large, and are read once.
+        let states = if over { Vec::new() } else { app.store.states(references).await? };
+        if over || states.iter().all(|state| state.is_none_or(TaskState::is_final)) {
+            let mut found = app.store.tasks(references).await?;
             keys::fetch(&app.store, found.iter_mut().flatten()).await;
             return Ok(found);
         }

@@ -20,6 +20,7 @@ use super::{
 use crate::serve::{
     app::App,
     auth::Caller,
+    extract::in_time,
     problem::{Kind, Problem},
 };
 
@@ -77,9 +78,9 @@ impl Visitor {
         self.caller.may(Role::Operate)
     }
 
-    /// Their token is still one that is known.
+    /// Their token still lets them look.
     pub(super) fn is_known(&self, app: &App) -> bool {
-        app.guard.caller(self.token.as_deref()).is_some()
+        app.guard.caller(self.token.as_deref()).is_some_and(|caller| caller.may(Role::Read))
     }
 
     /// What our own forms of this session carry.
@@ -130,7 +131,11 @@ pub(super) async fn enter(
     let mut response = match take(&visitor, request).await {
         Ok(mut request) => {
             request.extensions_mut().insert(visitor.clone());
-            next.run(request).await
+            if request.method() == Method::POST {
+                app.to_the_end(next.run(request)).await
+            } else {
+                next.run(request).await
+            }
         }
         Err(problem) => page::Fault(problem).into_response(),
     };
@@ -193,7 +198,7 @@ async fn take(visitor: &Visitor, request: Request) -> Result<Request, Problem> {
     }
     let leaves = request.uri().path() == "/logout";
     let (parts, body) = request.into_parts();
-    let bytes = to_bytes(body, LARGEST).await;
+    let bytes = in_time(to_bytes(body, LARGEST)).await?;
     let bytes =
         bytes.map_err(|_| Problem::new(Kind::TooLarge, format!("a form may have {LARGEST} bytes")))?;
     let form = Form::parse(&bytes);

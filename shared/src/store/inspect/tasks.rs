@@ -33,6 +33,27 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The states of tasks, without reading them; `None` where there is none.
+    pub async fn states(&self, references: &[TaskRef]) -> Result<Vec<Option<State>>> {
+        let mut states = vec![None; references.len()];
+        let mut queues: HashMap<&QueueName, Vec<usize>> = HashMap::new();
+        for (index, reference) in references.iter().enumerate() {
+            queues.entry(&reference.queue).or_default().push(index);
+        }
+        for (name, indices) in queues {
+            let ids: Vec<TaskId> = indices.iter().map(|index| references[*index].id.clone()).collect();
+            let known = self.queue(name).await?;
+            let found = known
+                .on_each(&ids, Option::is_none, |partition, ids| async move { partition.states(&ids).await });
+            for (index, state) in indices.into_iter().zip(found.await?) {
+                states[index] = state;
+            }
+        }
+        Ok(states)
+    }
+}
+
 impl Queue {
     async fn tasks(&self, ids: &[TaskId]) -> Result<Vec<Option<TaskRecord>>> {
         self.on_each(ids, Option::is_none, |partition, ids| async move { partition.tasks(&ids).await }).await
@@ -61,6 +82,25 @@ impl Partition {
             }));
         }
         Ok(tasks)
+    }
+
+    /// The states of tasks of this partition. One whose record says nothing waits.
+    async fn states(&self, ids: &[TaskId]) -> Result<Vec<Option<State>>> {
+        let mut pipeline = redis::pipe();
+        for id in ids {
+            pipeline.cmd("HGET").arg(self.keys.task(id)).arg("state");
+            pipeline.cmd("EXISTS").arg(self.keys.spec(id));
+        }
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let replies: Vec<redis::Value> = self.store.pipeline(&pipeline).await?;
+        let state = |reply: &[redis::Value]| match reply {
+            [redis::Value::Nil, redis::Value::Int(1)] => Some(State::Pending),
+            [redis::Value::BulkString(state), _] => std::str::from_utf8(state).ok()?.parse().ok(),
+            _ => None,
+        };
+        Ok(replies.chunks(2).map(state).collect())
     }
 
     /// Lists tasks of one state: those that wait in their order, finished ones newest first. About `limit` of them: of

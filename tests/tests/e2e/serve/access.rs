@@ -1,5 +1,7 @@
 //! Who may do what: tokens, roles, rotation, TLS.
 
+use std::{io::Write, net::TcpStream};
+
 use serde_json::json;
 use windlass_tests::{api::Api, fleet::Fleet, process::eventually};
 
@@ -101,6 +103,77 @@ fn it_speaks_tls_and_other_origins_are_refused_unless_named() {
         Some("https://ops.example.com")
     );
     assert_eq!(from("https://evil.example.com").header("access-control-allow-origin"), None);
+}
+
+/// Browsers speak HTTP/2 wherever there is TLS, which has no header `Host`.
+#[test]
+fn one_can_log_in_over_http_2() {
+    let fleet = Fleet::without_workers();
+    let made = windlass_tests::tls::Certificates::make(fleet.dir());
+    let operate = token(&fleet, "ann", "operate");
+    let config = format!(
+        "[serve]\ntokens_file = \"tokens.toml\"\ntls_cert = \"{}\"\ntls_key = \"{}\"\n",
+        made.path("server.pem"),
+        made.path("server.key")
+    );
+    let path = fleet.file("windlass.toml", &config);
+    let api = Api::start(&fleet, &["--config", &path.display().to_string()]);
+    let form = |origin: &str| {
+        let headers = [("origin", origin), ("content-type", "application/x-www-form-urlencoded")];
+        api.ask("POST", "/login", &headers, Some(format!("token={operate}").into_bytes()))
+    };
+    let reply = form(&api.base).expect(303);
+    assert_eq!(reply.version, "HTTP/2.0");
+    assert!(reply.header("set-cookie").is_some_and(|cookie| cookie.contains("Secure")), "{reply:?}");
+    form("https://evil.example.com").expect(403);
+}
+
+/// A body that never comes holds a place for a while. Those who have not said who they are have places of their own.
+#[test]
+fn strangers_at_the_door_keep_nobody_out() {
+    let fleet = Fleet::without_workers();
+    let read = token(&fleet, "eye", "read");
+    let config = fleet.file("windlass.toml", "[serve]\ntokens_file = \"tokens.toml\"\nmax_requests = 4\n");
+    let mut api = Api::start(&fleet, &["--config", &config.display().to_string()]);
+    let address = api.base.trim_start_matches("http://").to_owned();
+    let open: Vec<TcpStream> = (0..80)
+        .map(|_| {
+            let mut socket = TcpStream::connect(&address).expect("it listens");
+            let head = format!(
+                "POST /login HTTP/1.1\r\nhost: {address}\r\norigin: http://{address}\r\ncontent-length: 100\r\n\r\nt"
+            );
+            socket.write_all(head.as_bytes()).expect("it reads");
+            socket
+        })
+        .collect();
+    eventually("the door is full", secs(10), || api.get("/login").status == 503);
+    api.token = Some(read);
+    api.get("/v1/queues").expect(200);
+    drop(open);
+    eventually("the door is free", secs(10), || api.get("/login").status == 200);
+}
+
+/// A token that was taken back ends what it opened.
+#[test]
+fn streams_end_with_their_token() {
+    let fleet = Fleet::without_workers();
+    fleet.submit("noop", &json!(1), &[]);
+    let read = token(&fleet, "eye", "read");
+    let mut api = with_tokens(&fleet);
+    api.token = Some(read);
+    for path in ["/v1/events", "/v1/queues/default/results?follow=true"] {
+        let mut taken = false;
+        let tokens = std::fs::read(fleet.dir().join("tokens.toml")).unwrap();
+        let (_, whole) = api.read_to_end(path, &[("accept", "text/event-stream")], || {
+            taken = true;
+            std::fs::write(fleet.dir().join("tokens.toml"), "").unwrap();
+        });
+        assert!(taken, "{path} opened");
+        assert_eq!(whole, path == "/v1/events", "results that are cut off do not look whole");
+        api.get("/v1/queues").expect(401);
+        std::fs::write(fleet.dir().join("tokens.toml"), tokens).unwrap();
+        eventually("it is back", secs(20), || api.get("/v1/queues").status == 200);
+    }
 }
 
 #[test]

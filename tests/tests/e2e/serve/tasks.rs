@@ -207,6 +207,94 @@ fn a_dead_letter_is_grouped_and_a_group_retried() {
     assert_eq!(api.post("/v1/queues/default/resume", &json!({})).expect(200).json()["paused"], false);
 }
 
+/// An action goes on when its client does not wait for it, and is noted with its end.
+#[test]
+fn an_action_is_carried_out_though_its_client_left() {
+    let fleet = Fleet::without_workers();
+    let api = Api::anonymous(&fleet);
+    let lines: Vec<Value> = (0..20_000).map(|_| noop()).collect();
+    api.bulk("?queue=many", &[], &lines).expect(200);
+    let address = api.base.trim_start_matches("http://").to_owned();
+    let mut socket = std::net::TcpStream::connect(&address).expect("it listens");
+    let body = json!({ "state": "pending" }).to_string();
+    let head = format!(
+        "POST /v1/queues/many/purge HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    std::io::Write::write_all(&mut socket, head.as_bytes()).expect("it reads");
+    let purged = || api.get("/v1/actions").json()["items"].as_array().map_or(0, Vec::len) == 1;
+    windlass_tests::process::eventually("it has begun", secs(10), purged);
+    drop(socket);
+    windlass_tests::process::eventually("all are gone", secs(30), || {
+        api.get("/v1/queues/many").json()["pending"]["normal"] == 0
+    });
+    windlass_tests::process::eventually("its end is noted", secs(10), || {
+        api.get("/v1/actions").json()["items"][0]["exit"] == 0
+    });
+}
+
+#[test]
+fn one_key_is_one_task_in_whatever_queue() {
+    let fleet = Fleet::without_workers();
+    let api = Api::anonymous(&fleet);
+    let submit = |queue: &str| {
+        let task = json!({ "type": "noop", "queue": queue });
+        api.send("POST", "/v1/tasks", &[("idempotency-key", "same")], &task)
+    };
+    submit("one").expect(201);
+    submit("one").expect(200);
+    assert_eq!(submit("two").expect(422).problem(), "key-reused");
+    submit("one").expect(200);
+}
+
+#[test]
+fn each_life_of_a_task_is_told_to_who_follows() {
+    let fleet = Fleet::of_one();
+    let api = Api::anonymous(&fleet);
+    let follow = "/v1/queues/default/results?follow=true";
+    fleet.submit("command", &json!({ "argv": ["false"] }), &["--id", "bad", "--max-attempts", "1"]);
+    let ends = |text: &str| text.lines().filter(|line| line.contains("\"bad\"")).count();
+    let mut lives = 0;
+    let text = api.stream(follow, &[], |text| {
+        if ends(text) > lives {
+            lives = ends(text);
+            if lives < 4 {
+                fleet.windlass(&["retry", "default/bad"]).ok();
+            }
+        }
+        lives == 4
+    });
+    let lives: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(lives.iter().all(|task| task["state"] == "failed"), "{text}");
+}
+
+#[test]
+fn no_node_is_missed_from_page_to_page_while_they_beat() {
+    let fleet = Fleet::without_workers();
+    crate::many_nodes::write_nodes(&fleet);
+    let api = Api::anonymous(&fleet);
+    let (mut seen, mut cursor) = (std::collections::BTreeSet::new(), String::new());
+    loop {
+        let page = api.get(&format!("/v1/nodes?limit=1000&cursor={cursor}")).expect(200).json();
+        for node in page["items"].as_array().expect("a list") {
+            assert!(seen.insert(node["id"].to_string()), "{node} came twice");
+        }
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = next.to_owned();
+        // The last ones beat, and are first in the order of beats.
+        let keys = windlass_tests::fleet::keys();
+        for n in (0..9000).step_by(7) {
+            let mut beat = redis::cmd("ZADD");
+            beat.arg(keys.nodes()).arg(fleet.now().0).arg(format!("n-{n:05}"));
+            beat.exec(&mut fleet.connection()).expect("Redis obeys");
+        }
+        // The server looks at the nodes about once a second: the next page is of another look.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+    assert_eq!(seen.len(), crate::many_nodes::NODES);
+}
+
 #[test]
 fn nodes_are_steered_and_limits_and_budgets_set() {
     let fleet = Fleet::of_one();

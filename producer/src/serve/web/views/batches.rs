@@ -65,8 +65,12 @@ pub(in crate::serve::web) async fn one(
     visitor.page("batch.html", &format!("Batch {batch}"), json!({ "batch": row(&view, &spent) }))
 }
 
-pub(in crate::serve::web) async fn results(State(app): State<App>, Path(batch): Path<BatchName>) -> Shown {
-    Ok(logs::download(app, batch).await?)
+pub(in crate::serve::web) async fn results(
+    State(app): State<App>,
+    Extension(visitor): Who,
+    Path(batch): Path<BatchName>,
+) -> Shown {
+    Ok(logs::download(app, visitor.caller, batch).await?)
 }
 
 pub(in crate::serve::web) async fn retry(

@@ -2,8 +2,8 @@
 
 use axum::{
     Extension,
-    body::Bytes,
-    extract::State,
+    body::to_bytes,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Redirect, Response},
 };
@@ -12,6 +12,7 @@ use windlass_shared::config::Role;
 
 use crate::serve::{
     app::App,
+    extract::in_time,
     problem::{Kind, Problem},
     web::{
         form::{Form, is_local},
@@ -43,19 +44,22 @@ fn asked(status: StatusCode, next: &str, wrong: Option<&str>) -> Response {
     )
 }
 
+/// A token and an address are no longer.
+const LARGEST: usize = 1 << 16;
+
 /// A session is the token itself in a cookie that no script sees.
-pub(in crate::serve::web) async fn enter(
-    State(app): State<App>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    if !session::is_own(&headers) {
-        return page::fault(
-            None,
-            &Problem::new(Kind::Forbidden, "the form was sent by another site; nothing was done"),
-        );
+pub(in crate::serve::web) async fn enter(State(app): State<App>, request: Request) -> Response {
+    let refused = |problem: Problem| page::fault(None, &problem);
+    if !session::is_own(request.headers()) {
+        return refused(Problem::new(Kind::Forbidden, "the form was sent by another site; nothing was done"));
     }
-    let form = Form::parse(&body);
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers;
+    let form = match in_time(to_bytes(body, LARGEST)).await {
+        Ok(Ok(body)) => Form::parse(&body),
+        Ok(Err(_)) => return refused(Problem::new(Kind::TooLarge, "that is no token")),
+        Err(problem) => return refused(problem),
+    };
     let next = next(&form);
     let token = form.get("token").unwrap_or_default();
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"\",;\\".contains(&byte);
