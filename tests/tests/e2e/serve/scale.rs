@@ -28,9 +28,9 @@ fn a_broken_part_of_the_metrics_leaves_the_others() {
     let api = Api::anonymous(&fleet);
     let page = api.get("/metrics").expect(200).text;
     for line in [
-        "windlass_redis_up 1",
-        "windlass_queue_pending_tasks{queue=\"default\",priority=\"normal\"} 1",
-        "windlass_scrapes_failed_total 1",
+        "windlass_redis_up 1.0",
+        "windlass_queue_pending_tasks{queue=\"default\",priority=\"normal\"} 1.0",
+        "windlass_scrape_errors_total 1.0",
     ] {
         assert!(page.lines().any(|told| told == line), "{line}: {page}");
     }
