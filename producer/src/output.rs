@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
 use crate::exit::{Done, Failure};
 
@@ -75,13 +76,18 @@ pub(crate) fn asked<T: Serialize>(
     }
 }
 
-/// Writes a table. On a terminal it fits the width; in a pipe its columns stay whole.
+/// Rows that are fitted to a terminal: a longer table is looked through by other means, and fitting it takes long.
+const FITTED: usize = 1000;
+
+/// Writes a table. On a terminal it fits the width; in a pipe, or when it is long, its columns stay whole.
 pub(crate) fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Done {
+    let rows: Vec<Vec<String>> = rows.collect();
+    if rows.len() > FITTED || !io::IsTerminal::is_terminal(&io::stdout()) {
+        return whole(head, &rows);
+    }
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_header(head.to_vec());
-    if io::IsTerminal::is_terminal(&io::stdout()) {
-        table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-    }
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
     for row in rows {
         table.add_row(row);
     }
@@ -90,6 +96,30 @@ pub(crate) fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> D
         line(text.trim_end())?;
     }
     Ok(())
+}
+
+/// Each row is a line, each column as wide as its widest cell.
+fn whole(head: &[&str], rows: &[Vec<String>]) -> Done {
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.width()).collect();
+    for row in rows {
+        widths.iter_mut().zip(row).for_each(|(width, cell)| *width = (*width).max(cell.width()));
+    }
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut text = String::new();
+    let mut write = |cells: &mut dyn Iterator<Item = &str>| -> Done {
+        text.clear();
+        for (cell, width) in cells.zip(&widths) {
+            text.push(' ');
+            text.extend(cell.chars().map(|c| if c.is_control() { ' ' } else { c }));
+            text.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width()) + 1));
+        }
+        Ok(writeln!(out, "{}", text.trim_end())?)
+    };
+    write(&mut head.iter().copied())?;
+    for row in rows {
+        write(&mut row.iter().map(String::as_str))?;
+    }
+    Ok(out.flush()?)
 }
 
 /// A line for people, on stderr.

@@ -35,10 +35,11 @@ def prepared(tmp_path, release, name):
     for volume in volumes:
         for source in volume.get("projected", {}).get("sources", []):
             for item in source.get("secret", {}).get("items", []):
-                (tmp_path / "secrets" / item["path"]).write_text("secret")
+                text = "redis://from-a-secret" if item["path"] == "redis-url" else "secret"
+                (tmp_path / "secrets" / item["path"]).write_text(text)
     toml = release.get("ConfigMap", name)["data"]["windlass.toml"]
     (tmp_path / "etc/windlass.toml").write_text(here(tmp_path, toml))
-    env = {one["name"]: here(tmp_path, one.get("value", "redis://from-a-secret")) for one in release.container(name)["env"]}
+    env = {one["name"]: here(tmp_path, one["value"]) if "value" in one else "" for one in release.container(name)["env"]}
     return {**env, "NODE_NAME": "node-1.example.com"}
 
 

@@ -19,6 +19,7 @@ fi
 
 # What was started ends with this script, however that ends.
 redis="" serve="" worker=""
+# shellcheck disable=SC2329  # the trap calls it
 finish() {
     for pid in $worker $serve $redis; do kill "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true

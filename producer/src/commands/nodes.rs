@@ -46,7 +46,8 @@ fn row(node: &NodeView) -> Vec<String> {
 
 async fn read(store: &Store) -> Done<Vec<NodeView>> {
     let (nodes, now) = store.nodes().await?;
-    Ok(nodes.iter().map(|node| node.view(now)).collect())
+    // One by one, so that not all are there twice.
+    Ok(nodes.into_iter().map(|node| node.view(now)).collect())
 }
 
 /// `windlass nodes`.

@@ -62,7 +62,7 @@ async fn look(store: &Store) -> Result<Look> {
     let names = store.queues().await?;
     let queues = try_join_all(names.iter().map(|name| view(store, name))).await?;
     let (nodes, at) = store.nodes().await?;
-    let nodes: Vec<NodeView> = nodes.iter().map(|node| node.view(at)).collect();
+    let nodes: Vec<NodeView> = nodes.into_iter().map(|node| node.view(at)).collect();
     let mut claiming = HashMap::new();
     for queue in nodes.iter().filter(|node| node.is_claiming()).flat_map(|node| node.queues.keys()) {
         *claiming.entry(queue.clone()).or_default() += 1;

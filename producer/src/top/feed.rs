@@ -121,12 +121,12 @@ impl Feed {
     /// Reads the fleet.
     pub(super) async fn fleet(&mut self) -> Result<Reading> {
         let (seen, now) = self.store.nodes().await?;
+        let nodes = seen.into_iter().map(|node| node.view(now)).collect();
         let names = self.store.queues().await?;
         let store = &self.store;
         let view = |name: QueueName| async move { store.queue(&name).await?.view().await };
         let views: Vec<QueueView> = stream::iter(names).map(view).buffered(AT_ONCE).try_collect().await?;
         let failures = self.newest_failures(&views).await?;
-        let nodes = seen.iter().map(|node| node.view(now)).collect();
         Ok(reading::assemble(now, nodes, views, failures, &mut self.before))
     }
 
