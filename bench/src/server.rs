@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use redis::{Connection, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind};
-use windlass_tests::{cluster, redis::RedisServer};
-
 use windlass_bench::usage;
+use windlass_tests::{cluster, redis::RedisServer};
 
 /// A server of its own on the loopback, or the primaries of a cluster. It ends with the measurement.
 pub(crate) struct Server {

@@ -10,12 +10,11 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use windlass_bench::usage;
 use windlass_shared::model::QueueName;
 use windlass_tests::fleet::keys;
 
 use super::Scene;
-use windlass_bench::usage;
-
 use crate::{bed::Bed, peer::Purpose};
 
 const WORKERS: usize = 10;

@@ -75,18 +75,17 @@ pub(crate) async fn tasks(store: &Store, wanted: &Wanted, place: Place, limit: u
                 let page = store.queue(queue).await?.list(*state, room, list.as_deref()).await?;
                 read += page.tasks.len().max(1);
                 bytes += page.tasks.iter().map(TaskRecord::size).sum::<usize>();
-                let enough = read >= MOST_READ || bytes >= MOST_BYTES;
                 found.extend(page.tasks.into_iter().filter(|task| wanted.is(task)));
                 list = page.cursor;
                 if list.is_none() {
                     break;
                 }
-                if found.len() >= limit || enough {
+                if found.len() >= limit || is_enough(read, bytes) {
                     let next = Place { state: place.state, queue: Some(queue.clone()), list };
                     return Ok(Found { tasks: found, next: Some(next) });
                 }
             }
-            if found.len() >= limit || read >= MOST_READ || bytes >= MOST_BYTES {
+            if found.len() >= limit || is_enough(read, bytes) {
                 let next = following(&queues, queue, place.state, states.len());
                 return Ok(Found { tasks: found, next });
             }
@@ -94,6 +93,10 @@ pub(crate) async fn tasks(store: &Store, wanted: &Wanted, place: Place, limit: u
         place = Place { state: place.state + 1, ..Place::default() };
     }
     Ok(Found { tasks: found, next: None })
+}
+
+fn is_enough(read: usize, bytes: usize) -> bool {
+    read >= MOST_READ || bytes >= MOST_BYTES
 }
 
 /// The list after that of `queue` in the state of this number.

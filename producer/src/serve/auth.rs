@@ -110,7 +110,10 @@ impl Guard {
         if known.any(|known| caller.token.as_ref() == Some(&known.hash) && may(&known.roles, role)) {
             return Ok(());
         }
-        Err(Problem::new(Kind::Unauthorized, "the token was taken back"))
+        Err(Problem::new(
+            Kind::Unauthorized,
+            "the token was taken back: ask for another one where this one came from",
+        ))
     }
 
     /// Reads the file of tokens again whenever it changes. One that cannot be read changes nothing, and is tried again.

@@ -57,7 +57,12 @@ pub(in crate::serve::web) async fn enter(State(app): State<App>, request: Reques
     let headers = parts.headers;
     let form = match in_time(to_bytes(body, LARGEST)).await {
         Ok(Ok(body)) => Form::parse(&body),
-        Ok(Err(_)) => return refused(Problem::new(Kind::TooLarge, "that is no token")),
+        Ok(Err(_)) => {
+            return refused(Problem::new(
+                Kind::TooLarge,
+                "that is longer than any token: paste the token, and nothing else",
+            ));
+        }
         Err(problem) => return refused(problem),
     };
     let next = next(&form);
